@@ -1,0 +1,2 @@
+//! The `atoms-relay` program.
+fn main() {}

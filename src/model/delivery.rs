@@ -1,0 +1,228 @@
+//! Deliveries: their states, what happened to them, and the one place where a state changes.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Name, Timestamp};
+
+/// One event on its way to one destination. It names the destination and nothing else: address, credentials and
+/// templates are looked up at attempt time, so that a corrected config heals a backlog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The destination's name.
+    pub destination: Name,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts so far, over all rounds.
+    pub attempts: u32,
+    /// How often a *delivered* event was sent again on request. Part of the idempotency key: a destination that honours
+    /// the key would swallow a wanted repetition otherwise.
+    pub round: u32,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeliveryState {
+    /// Not there yet; not tried again before `due`.
+    Waiting {
+        /// The earliest time of the next attempt.
+        due: Timestamp,
+    },
+    /// The destination has it.
+    Delivered {
+        /// When it said so.
+        at: Timestamp,
+    },
+    /// Given up: a dead letter, until a person replays or discards it.
+    Dead {
+        /// When we gave up.
+        at: Timestamp,
+        /// Why.
+        reason: DeadReason,
+    },
+    /// A dead letter that a person threw away.
+    Discarded {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Why a delivery was given up. The last attempt has the details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadReason {
+    /// The destination refused this event and would refuse it again.
+    Rejected,
+    /// Older than `give_up_after` and still failing.
+    GaveUp,
+    /// No request could be made of it.
+    Unsendable,
+}
+
+/// What becomes of a delivery after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The destination has it.
+    Done,
+    /// Try again, not before this time.
+    RetryAt(Timestamp),
+    /// Give up.
+    Dead(DeadReason),
+    /// The attempt decided nothing about this event: its destination is wrong or we are stopping. It keeps its place.
+    Release,
+}
+
+impl DeliveryState {
+    /// The state after a verdict reached at `now`.
+    ///
+    /// # Errors
+    /// [`IllegalStep`] when there was nothing to decide: the delivery no longer waits.
+    pub fn after(self, verdict: Verdict, now: Timestamp) -> Result<Self, IllegalStep> {
+        match (self, verdict) {
+            (Self::Waiting { .. }, Verdict::Done) => Ok(Self::Delivered { at: now }),
+            (Self::Waiting { .. }, Verdict::RetryAt(due)) | (Self::Waiting { due }, Verdict::Release) => {
+                Ok(Self::Waiting { due })
+            }
+            (Self::Waiting { .. }, Verdict::Dead(reason)) => Ok(Self::Dead { at: now, reason }),
+            (Self::Delivered { .. } | Self::Dead { .. } | Self::Discarded { .. }, _) => Err(IllegalStep),
+        }
+    }
+
+    /// Whether the delivery still has to arrive.
+    #[must_use]
+    pub const fn is_waiting(self) -> bool {
+        matches!(self, Self::Waiting { .. })
+    }
+
+    /// Whether it is a dead letter.
+    #[must_use]
+    pub const fn is_dead(self) -> bool {
+        matches!(self, Self::Dead { .. })
+    }
+}
+
+/// A step that the life of a delivery doesn't have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the delivery is settled already")]
+pub struct IllegalStep;
+
+/// One try, as it is kept and shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1, counted over all rounds.
+    pub number: u32,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// From the start to the outcome.
+    #[serde(with = "millis")]
+    pub took: Duration,
+    /// Method and address as a person may see them: without credentials, query or secret path.
+    pub request: String,
+    /// What it met.
+    pub outcome: Outcome,
+}
+
+/// What an attempt met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The destination answered.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// The start of the body, as text; whoever shows it on a terminal escapes control characters.
+        excerpt: String,
+    },
+    /// It did not.
+    Failed {
+        /// At which step.
+        kind: FailureKind,
+        /// The library's words, without the address.
+        detail: String,
+    },
+}
+
+/// The step at which an attempt failed without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// No connection: unknown host, refused, unreachable, TLS.
+    Connect,
+    /// No whole answer in time.
+    Timeout,
+    /// The connection broke, or what came back was not HTTP.
+    Broken,
+    /// No request could be made of the event.
+    Unsendable,
+    /// The relay was stopping.
+    Interrupted,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered { status, .. } => write!(f, "answered {status}"),
+            Self::Failed { kind, detail } => write!(f, "{kind}: {detail}"),
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "no connection",
+            Self::Timeout => "timed out",
+            Self::Broken => "the connection broke",
+            Self::Unsendable => "not sendable",
+            Self::Interrupted => "interrupted by a stop of the relay",
+        })
+    }
+}
+
+impl fmt::Display for DeadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rejected => "refused by the destination",
+            Self::GaveUp => "given up after give_up_after",
+            Self::Unsendable => "no request could be made of it",
+        })
+    }
+}
+
+/// A duration as whole milliseconds, in JSON as well as in the journal.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(5_000);
+    const WAITING: DeliveryState = DeliveryState::Waiting { due: Timestamp::from_millis(1_000) };
+
+    #[test]
+    fn only_a_waiting_delivery_can_be_decided() {
+        assert_eq!(WAITING.after(Verdict::Done, NOW), Ok(DeliveryState::Delivered { at: NOW }));
+        let dead = DeliveryState::Dead { at: NOW, reason: DeadReason::Rejected };
+        assert_eq!(WAITING.after(Verdict::Dead(DeadReason::Rejected), NOW), Ok(dead));
+        assert_eq!(dead.after(Verdict::Done, NOW), Err(IllegalStep));
+        assert_eq!(DeliveryState::Delivered { at: NOW }.after(Verdict::Release, NOW), Err(IllegalStep));
+    }
+
+    #[test]
+    fn a_released_delivery_keeps_its_place() {
+        assert_eq!(WAITING.after(Verdict::Release, NOW), Ok(WAITING));
+    }
+}

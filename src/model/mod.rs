@@ -1,0 +1,17 @@
+//! The nouns of the relay: what flows through it, and the states it can be in.
+//!
+//! Nothing here decides, waits or touches the world. Every other room speaks in these types.
+
+mod delivery;
+mod envelope;
+mod event;
+mod id;
+mod name;
+mod time;
+
+pub use delivery::{Attempt, DeadReason, Delivery, DeliveryState, FailureKind, IllegalStep, Outcome, Verdict};
+pub use envelope::{Envelope, Reading};
+pub use event::{DedupKey, Event, NewEvent, OriginalHeaders};
+pub use id::{DeliveryId, EventId, ParseIdError};
+pub use name::{Name, NameError};
+pub use time::Timestamp;

@@ -1,0 +1,344 @@
+//! Where events and deliveries live: one interface over the engines.
+//!
+//! `Ok` from a mutating call means that the declared durability was reached; `Err` means that it may have happened: try
+//! again with the same ids. Calls take effect whole or not at all, also when the caller stops waiting for them.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::model::{Attempt, DeadReason, Delivery, DeliveryId, Event, EventId, Name, NewEvent, Timestamp, Verdict};
+
+/// What the relay needs of a store. Both engines pass the same conformance suite.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Stores an event, its deduplication key and its deliveries (due at once), atomically and durably.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the event may have been stored all the same.
+    async fn accept(&self, event: NewEvent) -> Result<Acceptance, StoreError>;
+
+    /// Takes up to `max` due deliveries of a destination, oldest due first. Each is the caller's alone until it is
+    /// settled or `lease` has passed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is claimed then.
+    async fn claim(&self, destination: &Name, max: usize, lease: Duration) -> Result<Vec<Claim>, StoreError>;
+
+    /// Says what became of claimed deliveries, one answer each, in order. `Dead` is durable; a lost `Done` or retry means that
+    /// the delivery comes again.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the claims lapse with their leases then.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
+
+    /// When the earliest delivery of a destination that nobody holds is due; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn next_due(&self, destination: &Name) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Notified when a destination may have something new to do. A hint: it may be lost, and it may be idle.
+    fn wake(&self, destination: &Name) -> Arc<Notify>;
+
+    /// An event with its deliveries and their attempts; `None` when it isn't there (any more).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, StoreError>;
+
+    /// Events, newest first, without bodies and attempts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn events(
+        &self,
+        filter: EventFilter,
+        page: Page<EventId>,
+    ) -> Result<Listing<EventSummary, EventId>, StoreError>;
+
+    /// Dead letters of one destination or of all, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn dead_letters(
+        &self,
+        destination: Option<&Name>,
+        page: Page<DeadCursor>,
+    ) -> Result<Listing<DeadLetter, DeadCursor>, StoreError>;
+
+    /// Makes settled deliveries due again, at once: dead letters under their old idempotency key, delivered ones in a new
+    /// round. Those that still wait become due at once. Durable.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn replay(&self, deliveries: Vec<DeliveryId>) -> Result<Vec<Replayed>, StoreError>;
+
+    /// Throws dead letters away; what isn't a dead letter stays as it is. Durable. Returns how many were thrown away.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn discard(&self, deliveries: Vec<DeliveryId>) -> Result<usize, StoreError>;
+
+    /// Holds (`Some`) or releases (`None`) all deliveries of a destination. Durable: it outlives a restart.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn set_pause(&self, destination: &Name, pause: Option<Pause>) -> Result<(), StoreError>;
+
+    /// The pause that people put on a destination, if any.
+    fn pause_of(&self, destination: &Name) -> Option<Pause>;
+
+    /// Numbers for people. Costs as much as there are destinations, however many events wait.
+    fn stats(&self) -> Stats;
+
+    /// Why nothing can be stored now; `None` when all is well.
+    fn fault(&self) -> Option<String>;
+
+    /// Waits until the store has failed for good; the process can't do its work any more then.
+    async fn failed(&self) -> StoreError;
+
+    /// Writes what is pending and closes cleanly. Later calls fail with [`StoreError::Closed`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the last writes failed; the next start recovers.
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// The answer to [`Store::accept`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Stored.
+    Created,
+    /// Known already, under this id; nothing was changed.
+    Duplicate(EventId),
+}
+
+/// A delivery that the caller may attempt now.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// To be given back with [`Store::settle`].
+    pub token: ClaimToken,
+    /// The event, with its body.
+    pub event: Arc<Event>,
+    /// The delivery as it stands.
+    pub delivery: Delivery,
+}
+
+impl Claim {
+    /// The claimed delivery's id.
+    #[must_use]
+    pub fn id(&self) -> DeliveryId {
+        DeliveryId { event: self.event.id, destination: self.delivery.destination.clone() }
+    }
+}
+
+/// Proof of a claim; worthless once its lease has passed and another holds the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClaimToken(pub(crate) u64);
+
+/// What became of a claimed delivery.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// From its claim.
+    pub token: ClaimToken,
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// What happened; `None` when nothing was attempted.
+    pub attempt: Option<Attempt>,
+}
+
+/// The answer to one [`Settlement`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Recorded.
+    Recorded,
+    /// The lease had passed: nothing was recorded, and the delivery is or was somebody else's.
+    LeaseLost,
+}
+
+/// The answer to one replayed delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replayed {
+    /// Due now.
+    Due,
+    /// There is no such event, or it never was meant for this destination.
+    Unknown,
+}
+
+/// Where in a list to go on, and how far.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<C> {
+    /// The last item of the page before; `None` starts at the beginning.
+    pub after: Option<C>,
+    /// At most this many items.
+    pub limit: usize,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone)]
+pub struct Listing<T, C> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` when this is the last. A page may hold fewer items than asked for, even none,
+    /// and still have a next one: a search looks at a bounded number of events at a time.
+    pub next: Option<C>,
+}
+
+/// Which events to list; an absent field matches all.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Its agent.
+    pub agent: Option<String>,
+    /// Its type.
+    pub event_type: Option<String>,
+    /// Its call.
+    pub call: Option<String>,
+    /// Its source.
+    pub source: Option<String>,
+    /// Where it stands.
+    pub state: Option<EventState>,
+    /// Not received before this.
+    pub since: Option<Timestamp>,
+    /// Received before this.
+    pub until: Option<Timestamp>,
+}
+
+/// Where an event stands, over all its deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventState {
+    /// Some delivery still waits.
+    Waiting,
+    /// None waits, and one at least is a dead letter.
+    Dead,
+    /// None waits, none is dead.
+    Delivered,
+    /// No route wanted it.
+    Unrouted,
+    /// It couldn't be read.
+    Quarantined,
+}
+
+/// An event without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventSummary {
+    /// Its id; the time of receipt is in it.
+    pub id: EventId,
+    /// Who sent it.
+    pub source: Name,
+    /// What it says of itself, or why it can't be read.
+    pub reading: crate::model::Reading,
+    /// Bytes of its body.
+    pub body_len: u32,
+    /// Its deliveries.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl EventSummary {
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> EventState {
+        if self.reading.envelope().is_none() {
+            return EventState::Quarantined;
+        }
+        if self.deliveries.is_empty() {
+            return EventState::Unrouted;
+        }
+        if self.deliveries.iter().any(|delivery| delivery.state.is_waiting()) {
+            return EventState::Waiting;
+        }
+        if self.deliveries.iter().any(|delivery| delivery.state.is_dead()) {
+            return EventState::Dead;
+        }
+        EventState::Delivered
+    }
+}
+
+/// An event with all that is known about it.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// The event.
+    pub event: Event,
+    /// Its deliveries, each with its attempts, oldest first. Of very many attempts only the latest are kept.
+    pub deliveries: Vec<(Delivery, Vec<Attempt>)>,
+}
+
+/// A delivery that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Which.
+    pub id: DeliveryId,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: DeadReason,
+    /// The event.
+    pub event: EventSummary,
+}
+
+/// Where a dead letter stands in the list of all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeadCursor(pub(crate) Bytes);
+
+/// Why people hold a destination back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Since when.
+    pub since: Timestamp,
+    /// In the words of whoever paused it; may be empty.
+    pub reason: String,
+}
+
+/// Numbers of the whole store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Events kept.
+    pub events: u64,
+    /// Events kept that no route wanted.
+    pub unrouted: u64,
+    /// Events kept that couldn't be read.
+    pub quarantined: u64,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// One entry for each destination that ever had a delivery, by name.
+    pub destinations: Vec<DestinationStats>,
+}
+
+/// Numbers of one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationStats {
+    /// Its name.
+    pub destination: Name,
+    /// Deliveries that wait, those in flight included.
+    pub waiting: u64,
+    /// Of these, deliveries that somebody holds a claim on.
+    pub in_flight: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// When the event was received whose delivery is due first; `None` when nothing waits.
+    pub oldest: Option<Timestamp>,
+}
+
+/// Why the store didn't do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// It failed for good in this process; nothing will be stored any more.
+    #[error("the store has failed: {0}")]
+    Failed(Arc<str>),
+    /// It was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// There is too little room on the disk.
+    #[error("the disk is nearly full: {0}")]
+    DiskFull(Arc<str>),
+    /// What is on disk can't be read.
+    #[error("{0}")]
+    Damaged(Arc<str>),
+}

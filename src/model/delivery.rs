@@ -16,6 +16,12 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Attempts so far, over all rounds.
     pub attempts: u32,
+    /// When its present life began: at the receipt of the event, or when a person last sent it again. `give_up_after`
+    /// counts from here, so that a replayed dead letter isn't given up at once for its age.
+    pub since: Timestamp,
+    /// Failed attempts of this life that led to a retry; the pause before the next one grows with them. Unlike
+    /// `attempts` it starts again with each life and leaves out what decided nothing about this event.
+    pub retries: u32,
     /// How often a *delivered* event was sent again on request. Part of the idempotency key: a destination that honours
     /// the key would swallow a wanted repetition otherwise.
     pub round: u32,
@@ -71,6 +77,45 @@ pub enum Verdict {
     Dead(DeadReason),
     /// The attempt decided nothing about this event: its destination is wrong or we are stopping. It keeps its place.
     Release,
+}
+
+impl Delivery {
+    /// A delivery of an event received at `received_at`, due at once.
+    #[must_use]
+    pub const fn new(destination: Name, received_at: Timestamp) -> Self {
+        let state = DeliveryState::Waiting { due: received_at };
+        Self { destination, state, attempts: 0, since: received_at, retries: 0, round: 0 }
+    }
+
+    /// The delivery after a verdict reached at `now`; `attempt` is what led to it, `None` when nothing was tried.
+    ///
+    /// # Errors
+    /// [`IllegalStep`] when there was nothing to decide: the delivery no longer waits.
+    pub fn after(&self, verdict: Verdict, attempt: Option<&Attempt>, now: Timestamp) -> Result<Self, IllegalStep> {
+        Ok(Self {
+            destination: self.destination.clone(),
+            state: self.state.after(verdict, now)?,
+            attempts: self.attempts.saturating_add(attempt.is_some().into()),
+            since: self.since,
+            retries: self.retries.saturating_add(matches!(verdict, Verdict::RetryAt(_)).into()),
+            round: self.round,
+        })
+    }
+
+    /// The delivery when a person sends it again at `now`: due at once, with a whole life before it. A delivered one
+    /// starts a new round; any other keeps its idempotency key, because the destination may have it already.
+    #[must_use]
+    pub fn replayed(&self, now: Timestamp) -> Self {
+        let was_delivered = matches!(self.state, DeliveryState::Delivered { .. });
+        Self {
+            destination: self.destination.clone(),
+            state: DeliveryState::Waiting { due: now },
+            attempts: self.attempts,
+            since: now,
+            retries: 0,
+            round: self.round.saturating_add(was_delivered.into()),
+        }
+    }
 }
 
 impl DeliveryState {
@@ -224,5 +269,40 @@ mod tests {
     #[test]
     fn a_released_delivery_keeps_its_place() {
         assert_eq!(WAITING.after(Verdict::Release, NOW), Ok(WAITING));
+    }
+
+    fn new() -> Delivery {
+        Delivery::new(Name::new("crm").unwrap(), Timestamp::from_millis(1_000))
+    }
+
+    fn attempt(number: u32) -> Attempt {
+        let outcome = Outcome::Answered { status: 503, excerpt: String::new() };
+        Attempt { number, started_at: NOW, took: Duration::ZERO, request: "POST https://crm".into(), outcome }
+    }
+
+    #[test]
+    fn every_attempt_counts_but_only_retries_lengthen_the_pause() {
+        let once = new().after(Verdict::RetryAt(NOW), Some(&attempt(1)), NOW).unwrap();
+        assert_eq!((once.attempts, once.retries), (1, 1));
+        let held = once.after(Verdict::Release, Some(&attempt(2)), NOW).unwrap();
+        assert_eq!((held.attempts, held.retries), (2, 1));
+        let untried = held.after(Verdict::Release, None, NOW).unwrap();
+        assert_eq!(untried, held);
+    }
+
+    #[test]
+    fn a_replayed_dead_letter_gets_a_whole_life_under_its_old_key() {
+        let dead = new().after(Verdict::RetryAt(NOW), Some(&attempt(1)), NOW).unwrap();
+        let dead = dead.after(Verdict::Dead(DeadReason::GaveUp), Some(&attempt(2)), NOW).unwrap();
+        let later = NOW.plus(Duration::from_secs(60));
+        let again = dead.replayed(later);
+        assert_eq!((again.since, again.retries, again.round, again.attempts), (later, 0, 0, 2));
+        assert_eq!(again.state, DeliveryState::Waiting { due: later });
+    }
+
+    #[test]
+    fn a_delivered_event_is_sent_again_in_a_new_round() {
+        let delivered = new().after(Verdict::Done, Some(&attempt(1)), NOW).unwrap();
+        assert_eq!(delivered.replayed(NOW).round, 1);
     }
 }

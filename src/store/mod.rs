@@ -3,6 +3,8 @@
 //! `Ok` from a mutating call means that the declared durability was reached; `Err` means that it may have happened: try
 //! again with the same ids. Calls take effect whole or not at all, also when the caller stops waiting for them.
 
+pub mod embedded;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -341,4 +343,21 @@ pub enum StoreError {
     /// What is on disk can't be read.
     #[error("{0}")]
     Damaged(Arc<str>),
+}
+
+impl EventFilter {
+    /// Whether an event is one of those asked for.
+    #[must_use]
+    pub fn matches(&self, event: &EventSummary) -> bool {
+        let envelope = event.reading.envelope();
+        let says =
+            |wanted: &Option<String>, has: Option<&str>| wanted.as_deref().is_none_or(|wanted| has == Some(wanted));
+        says(&self.agent, envelope.and_then(|envelope| envelope.agent.as_deref()))
+            && says(&self.event_type, envelope.map(|envelope| &*envelope.event_type))
+            && says(&self.call, envelope.and_then(|envelope| envelope.call.as_deref()))
+            && says(&self.source, Some(event.source.as_str()))
+            && self.state.is_none_or(|state| event.state() == state)
+            && self.since.is_none_or(|since| event.id.timestamp() >= since)
+            && self.until.is_none_or(|until| event.id.timestamp() < until)
+    }
 }

@@ -1,0 +1,414 @@
+//! The one thread that writes: journal first, then index, then answers.
+//!
+//! It takes whatever waits, decides each command in order, appends their records, syncs once for all of them, applies
+//! them to the index in one transaction and only then answers (group commit, without a timer: while one batch is being
+//! synced the next one gathers by itself). A command that was taken is carried out whole, whether or not anybody still
+//! waits for its answer.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    checkpoint::Checkpoint,
+    disk::Disk,
+    draft::{Draft, lock},
+    health::Health,
+    index::{Index, IndexError, Table, meta},
+    journal::{Journal, Kept, Moved, Record, Segments},
+    leases::Leases,
+    reader::{ReadError, Reader},
+    retention::Retention,
+    totals::Totals,
+    wakes::Wakes,
+};
+use crate::{
+    clock::Clock,
+    model::{DeliveryId, DeliveryState, EventId, Name, NewEvent, Timestamp, Verdict},
+    store::{Acceptance, Pause, Replayed, Settled, Settlement, StoreError},
+};
+
+/// Commands in one batch at most. 64 busy connections fill batches of 40; more than this only makes the first of a batch
+/// wait longer.
+const MAX_BATCH: usize = 1024;
+
+/// Says how a command went once its batch is durable.
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the committer can be asked to do.
+pub(super) enum Command {
+    /// See [`crate::store::Store::accept`].
+    Accept(Box<NewEvent>, Reply<Acceptance>),
+    /// See [`crate::store::Store::settle`].
+    Settle(Vec<Settlement>, Reply<Vec<Settled>>),
+    /// See [`crate::store::Store::replay`].
+    Replay(Vec<DeliveryId>, Reply<Vec<Replayed>>),
+    /// See [`crate::store::Store::discard`].
+    Discard(Vec<DeliveryId>, Reply<usize>),
+    /// See [`crate::store::Store::set_pause`].
+    Pause(Name, Option<Pause>, Reply<()>),
+    /// Make durable what was only written.
+    Sync(Reply<()>),
+    /// Forget these events where nothing needs them any more.
+    Purge(Vec<EventId>, Reply<()>),
+    /// Forget that these events were ever there.
+    Forget(Vec<EventId>, Reply<()>),
+    /// Write these events once more at the journal's end, as far as they are still in this segment.
+    Carry(u64, Vec<EventId>, Reply<()>),
+    /// Remove a segment without live events; these of its events must still be remembered.
+    Drop(u64, Vec<EventId>, Reply<()>),
+    /// End the journal's segment when it is older than this.
+    Roll(Duration, Reply<()>),
+    /// Make everything durable and end.
+    Close(Reply<()>),
+}
+
+/// What a batch has to reach before its commands are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Durability {
+    /// Nothing was written.
+    Nothing,
+    /// With the operating system; the next sync takes it along, within a second.
+    Written,
+    /// On the disk.
+    Synced,
+}
+
+/// The thread's state.
+pub(super) struct Committer {
+    pub(super) journal: Journal,
+    pub(super) segments: Arc<Segments>,
+    pub(super) index: Index,
+    pub(super) totals: Arc<Mutex<Totals>>,
+    pub(super) leases: Arc<Leases>,
+    pub(super) wakes: Arc<Wakes>,
+    pub(super) reader: Reader,
+    pub(super) health: Arc<Health>,
+    pub(super) clock: Clock,
+    pub(super) retention: Retention,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) dir: PathBuf,
+    pub(super) boot_id: String,
+}
+
+/// A batch in the making.
+struct Batch<'a> {
+    draft: Draft<'a>,
+    durability: Durability,
+    /// Leases that end with the batch.
+    settled: Vec<DeliveryId>,
+    /// Segments whose files go once the batch is durable.
+    dropped: Vec<u64>,
+    answers: Vec<Answer>,
+    closes: bool,
+}
+
+/// Answers one command, once it is known how its batch went.
+type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
+
+fn answer<T: 'static>(reply: Reply<T>, value: T) -> Answer {
+    Box::new(move |outcome| {
+        // Whoever asked may have stopped waiting. That changes nothing about what was done.
+        drop(reply.send(outcome.map(|()| value)));
+    })
+}
+
+/// Why a batch failed.
+#[derive(Debug, thiserror::Error)]
+enum CommitError {
+    #[error("the journal can't be written: {0}")]
+    Journal(#[from] std::io::Error),
+    #[error("the index can't be used: {0}")]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl Committer {
+    /// Works until told to close, or until nobody can send commands any more.
+    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let health = Arc::clone(&self.health);
+        let _alarm = health.alarm("the committer ended unexpectedly");
+        let mut commands = Vec::with_capacity(MAX_BATCH);
+        while inbox.blocking_recv_many(&mut commands, MAX_BATCH) > 0 {
+            if self.commit(commands.drain(..)) {
+                break;
+            }
+        }
+        self.health.close();
+    }
+
+    /// Carries a batch out and answers it. Returns whether it was the last one.
+    fn commit(&mut self, commands: impl Iterator<Item = Command>) -> bool {
+        if let Some(failure) = self.health.failure() {
+            commands.for_each(|command| command.refuse(&failure));
+            return false;
+        }
+        let (index, totals) = (self.index.clone(), Arc::clone(&self.totals));
+        let mut batch = Batch::new(Draft::new(&index, &totals));
+        let outcome = commands.into_iter().try_for_each(|command| self.decide(command, &mut batch));
+        let Batch { draft, durability, settled, dropped, answers, closes } = batch;
+        let outcome = outcome.and_then(|()| self.make_durable(draft, durability));
+        // Leases end after the index has changed, so that nobody claims from the old state, and before anybody is woken,
+        // so that whoever looks finds them gone.
+        self.end_leases(&settled);
+        let outcome = outcome.map(|woken| self.wakes.notify(woken)).and_then(|()| self.remove_segments(&dropped));
+        let outcome = outcome.and_then(|()| if closes { self.finish() } else { Ok(()) });
+        let outcome = outcome.map_err(|error| self.health.fail(&error.to_string()));
+        for answer in answers {
+            answer(outcome.clone());
+        }
+        closes
+    }
+
+    fn decide(&mut self, command: Command, batch: &mut Batch<'_>) -> Result<(), CommitError> {
+        let now = self.clock.now();
+        match command {
+            Command::Accept(new, reply) => {
+                let acceptance = self.accept(&new, batch, now)?;
+                batch.answers.push(answer(reply, acceptance));
+            }
+            Command::Settle(settlements, reply) => {
+                let settled = settlements.into_iter().map(|settlement| self.settle(settlement, batch, now));
+                let settled = settled.collect::<Result<_, _>>()?;
+                batch.answers.push(answer(reply, settled));
+            }
+            Command::Replay(ids, reply) => {
+                let replayed = ids.iter().map(|id| self.replay(id, batch, now)).collect::<Result<_, _>>()?;
+                batch.answers.push(answer(reply, replayed));
+            }
+            Command::Discard(ids, reply) => {
+                let discarded = ids.iter().map(|id| self.discard(id, batch, now)).sum::<Result<usize, _>>()?;
+                batch.answers.push(answer(reply, discarded));
+            }
+            Command::Pause(destination, pause, reply) => {
+                self.write(&Record::Paused(destination, pause), batch, Durability::Synced)?;
+                batch.answers.push(answer(reply, ()));
+            }
+            Command::Sync(reply) => batch.must_reach(Durability::Synced, answer(reply, ())),
+            Command::Close(reply) => {
+                batch.closes = true;
+                batch.must_reach(Durability::Synced, answer(reply, ()));
+            }
+            Command::Purge(events, reply) => {
+                events.into_iter().try_for_each(|event| self.purge(event, batch, now))?;
+                batch.answers.push(answer(reply, ()));
+            }
+            Command::Forget(events, reply) => {
+                events.into_iter().try_for_each(|event| self.forget(event, batch))?;
+                batch.answers.push(answer(reply, ()));
+            }
+            Command::Carry(segment, events, reply) => {
+                events.into_iter().try_for_each(|event| self.carry(segment, event, batch))?;
+                batch.must_reach(Durability::Synced, answer(reply, ()));
+            }
+            Command::Roll(age, reply) => {
+                self.journal.roll_if_older(age, now)?;
+                batch.answers.push(answer(reply, ()));
+            }
+            Command::Drop(segment, remembered, reply) => {
+                self.drop_segment(segment, &remembered, batch)?;
+                batch.must_reach(Durability::Synced, answer(reply, ()));
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, new: &NewEvent, batch: &mut Batch<'_>, now: Timestamp) -> Result<Acceptance, CommitError> {
+        if let Some(first) = batch.draft.first_with(new.dedup_key)?
+            && !self.retention.is_forgotten(first, now)
+        {
+            return Ok(Acceptance::Duplicate(first));
+        }
+        let kept = Kept::new(&new.event, new.dedup_key, &new.destinations);
+        self.write(&Record::Kept(kept, new.event.body.clone()), batch, Durability::Synced)?;
+        Ok(Acceptance::Created)
+    }
+
+    fn settle(
+        &mut self,
+        settlement: Settlement,
+        batch: &mut Batch<'_>,
+        now: Timestamp,
+    ) -> Result<Settled, CommitError> {
+        let Settlement { id, token, verdict, attempt } = settlement;
+        if !self.leases.lock().begin_settling(&id, token) {
+            return Ok(Settled::LeaseLost);
+        }
+        batch.settled.push(id.clone());
+        let entry = batch.draft.entry(id.event)?;
+        let Some((delivery, previous)) = entry.as_ref().and_then(|entry| entry.delivery(&id.destination)) else {
+            return Ok(Settled::LeaseLost);
+        };
+        if verdict == Verdict::Release && attempt.is_none() {
+            batch.draft.wake(&id.destination);
+            return Ok(Settled::Recorded);
+        }
+        let Ok(delivery) = delivery.after(verdict, attempt.as_ref(), now) else { return Ok(Settled::LeaseLost) };
+        // A lost "done" or "try again" is made good by one more attempt; a lost "dead" would bring back what people were
+        // told is over.
+        let durability = if delivery.state.is_dead() { Durability::Synced } else { Durability::Written };
+        let moved = Moved { event: id.event, delivery, attempt, previous: *previous };
+        self.write(&Record::Moved(moved), batch, durability)?;
+        Ok(Settled::Recorded)
+    }
+
+    fn replay(&mut self, id: &DeliveryId, batch: &mut Batch<'_>, now: Timestamp) -> Result<Replayed, CommitError> {
+        let entry = batch.draft.entry(id.event)?;
+        let Some((delivery, _)) = entry.as_ref().and_then(|entry| entry.delivery(&id.destination)) else {
+            return Ok(Replayed::Unknown);
+        };
+        let delivery = delivery.replayed(now);
+        let moved = Moved { event: id.event, delivery, attempt: None, previous: None };
+        self.write(&Record::Moved(moved), batch, Durability::Synced)?;
+        Ok(Replayed::Due)
+    }
+
+    fn discard(&mut self, id: &DeliveryId, batch: &mut Batch<'_>, now: Timestamp) -> Result<usize, CommitError> {
+        let entry = batch.draft.entry(id.event)?;
+        let found = entry.as_ref().and_then(|entry| entry.delivery(&id.destination));
+        let Some((delivery, _)) = found.filter(|(delivery, _)| delivery.state.is_dead()) else { return Ok(0) };
+        let mut delivery = delivery.clone();
+        delivery.state = DeliveryState::Discarded { at: now };
+        let moved = Moved { event: id.event, delivery, attempt: None, previous: None };
+        self.write(&Record::Moved(moved), batch, Durability::Synced)?;
+        Ok(1)
+    }
+
+    fn purge(&mut self, event: EventId, batch: &mut Batch<'_>, now: Timestamp) -> Result<(), CommitError> {
+        let entry = batch.draft.entry(event)?;
+        if entry.is_some_and(|entry| self.retention.is_expired(event, &entry, now)) {
+            batch.draft.purge(event)?;
+            batch.durability = batch.durability.max(Durability::Written);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, event: EventId, batch: &mut Batch<'_>) -> Result<(), CommitError> {
+        if let Some(key) = self.index.remembered(event)? {
+            batch.draft.forget(event, key);
+            batch.durability = batch.durability.max(Durability::Written);
+        }
+        Ok(())
+    }
+
+    fn carry(&mut self, segment: u64, event: EventId, batch: &mut Batch<'_>) -> Result<(), CommitError> {
+        let entry = batch.draft.entry(event)?;
+        let Some(entry) = entry.filter(|entry| entry.position.segment == segment) else { return Ok(()) };
+        if let Some((kept, body)) = self.reader.kept(&entry)? {
+            self.write(&Record::Kept(kept, body), batch, Durability::Synced)?;
+        }
+        Ok(())
+    }
+
+    fn drop_segment(&mut self, segment: u64, remembered: &[EventId], batch: &mut Batch<'_>) -> Result<(), CommitError> {
+        let live = lock(&self.totals).segments.get(&segment).copied().unwrap_or_default();
+        let is_there = self.segments.numbers().contains(&segment);
+        if live.events > 0 || !is_there || segment == self.journal.end().segment {
+            return Ok(());
+        }
+        let mut keys = Vec::new();
+        for event in remembered {
+            keys.extend(self.index.remembered(*event)?.map(|key| (*event, key)));
+        }
+        if !keys.is_empty() {
+            self.write(&Record::Remembered(keys), batch, Durability::Synced)?;
+        }
+        // The segment may hold the record of a pause that is still on.
+        let pauses = lock(&self.totals).pauses.clone();
+        for (destination, pause) in pauses {
+            self.write(&Record::Paused(destination, Some(pause)), batch, Durability::Synced)?;
+        }
+        batch.draft.drop_segment(segment);
+        batch.dropped.push(segment);
+        Ok(())
+    }
+
+    fn write(&mut self, record: &Record, batch: &mut Batch<'_>, durability: Durability) -> Result<(), CommitError> {
+        let extent = self.journal.append(record, self.clock.now())?;
+        batch.draft.record(extent, record)?;
+        batch.durability = batch.durability.max(durability);
+        Ok(())
+    }
+
+    fn make_durable(&mut self, draft: Draft<'_>, durability: Durability) -> Result<BTreeSet<Name>, CommitError> {
+        match durability {
+            Durability::Nothing => return Ok(draft.into_woken()),
+            Durability::Written => {
+                self.journal.write()?;
+                self.health.set_unsynced(true);
+            }
+            Durability::Synced => {
+                self.journal.sync()?;
+                self.health.set_unsynced(false);
+            }
+        }
+        Ok(draft.apply(self.journal.end())?)
+    }
+
+    /// Leaves everything such that the next start has nothing to make good.
+    fn finish(&mut self) -> Result<(), CommitError> {
+        self.journal.close()?;
+        self.index.flush()?;
+        let applied = self.index.get(Table::Meta, meta::APPLIED)?.unwrap_or(self.journal.end());
+        let totals = lock(&self.totals);
+        let closed = Some((totals.counts, totals.waiting()));
+        Checkpoint { applied, boot_id: self.boot_id.clone(), closed }.write(&*self.disk, &self.dir)?;
+        Ok(())
+    }
+
+    fn end_leases(&self, settled: &[DeliveryId]) {
+        let mut leases = self.leases.lock();
+        for id in settled {
+            leases.end(id);
+        }
+    }
+
+    fn remove_segments(&self, segments: &[u64]) -> Result<(), CommitError> {
+        segments.iter().try_for_each(|segment| Ok(self.segments.remove(*segment)?))
+    }
+}
+
+impl<'a> Batch<'a> {
+    fn new(draft: Draft<'a>) -> Self {
+        Self {
+            draft,
+            durability: Durability::Nothing,
+            settled: Vec::new(),
+            dropped: Vec::new(),
+            answers: Vec::new(),
+            closes: false,
+        }
+    }
+
+    fn must_reach(&mut self, durability: Durability, answer: Answer) {
+        self.durability = self.durability.max(durability);
+        self.answers.push(answer);
+    }
+}
+
+impl Command {
+    /// Answers with an error.
+    pub(super) fn refuse(self, error: &StoreError) {
+        let error = error.clone();
+        match self {
+            Self::Accept(_, reply) => drop(reply.send(Err(error))),
+            Self::Settle(_, reply) => drop(reply.send(Err(error))),
+            Self::Replay(_, reply) => drop(reply.send(Err(error))),
+            Self::Discard(_, reply) => drop(reply.send(Err(error))),
+            Self::Pause(_, _, reply)
+            | Self::Sync(reply)
+            | Self::Purge(_, reply)
+            | Self::Forget(_, reply)
+            | Self::Carry(_, _, reply)
+            | Self::Drop(_, _, reply)
+            | Self::Roll(_, reply)
+            | Self::Close(reply) => drop(reply.send(Err(error))),
+        }
+    }
+}

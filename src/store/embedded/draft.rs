@@ -1,0 +1,258 @@
+//! What a batch of journal records changes in the index.
+//!
+//! The same code runs for what happens now and for what is replayed at start, so that a rebuilt index is the index. Later
+//! records of a batch see what earlier ones changed.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    index::{Changes, Entry, Index, IndexError, Table, call_key, encode, meta, timed_key},
+    journal::{Extent, Kept, Moved, Position, Record},
+    totals::Totals,
+};
+use crate::{
+    model::{DedupKey, Delivery, DeliveryState, EventId, Name, Timestamp},
+    store::Pause,
+};
+
+/// Changes that are being put together.
+pub(super) struct Draft<'a> {
+    index: &'a Index,
+    totals: &'a Mutex<Totals>,
+    changes: Changes,
+    /// Entries as they will be; `None` for those that will be gone.
+    entries: HashMap<EventId, Option<Entry>>,
+    dedup: HashMap<DedupKey, EventId>,
+    destinations: BTreeSet<Name>,
+    segments: BTreeSet<u64>,
+    /// Destinations that have something new to do.
+    woken: BTreeSet<Name>,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty draft over `index` and its numbers.
+    pub(super) fn new(index: &'a Index, totals: &'a Mutex<Totals>) -> Self {
+        Self {
+            index,
+            totals,
+            changes: Changes::default(),
+            entries: HashMap::new(),
+            dedup: HashMap::new(),
+            destinations: BTreeSet::new(),
+            segments: BTreeSet::new(),
+            woken: BTreeSet::new(),
+        }
+    }
+
+    /// An event's entry, as it will be.
+    pub(super) fn entry(&self, event: EventId) -> Result<Option<Entry>, IndexError> {
+        match self.entries.get(&event) {
+            Some(entry) => Ok(entry.clone()),
+            None => self.index.entry(event),
+        }
+    }
+
+    /// The event that was first received under a deduplication key, as it will be.
+    pub(super) fn first_with(&self, key: DedupKey) -> Result<Option<EventId>, IndexError> {
+        match self.dedup.get(&key) {
+            Some(first) => Ok(Some(*first)),
+            None => self.index.first_with(key),
+        }
+    }
+
+    /// Takes in what a record at `extent` says.
+    pub(super) fn record(&mut self, extent: Extent, record: &Record) -> Result<(), IndexError> {
+        match record {
+            Record::Kept(kept, body) => self.keep(extent, kept, body.len()),
+            Record::Moved(moved) => self.move_delivery(extent.position, moved),
+            Record::Remembered(keys) => {
+                for (event, key) in keys {
+                    self.remember(*event, *key);
+                }
+                Ok(())
+            }
+            Record::Paused(destination, pause) => {
+                self.pause(destination, pause.as_ref());
+                Ok(())
+            }
+        }
+    }
+
+    fn keep(&mut self, extent: Extent, kept: &Kept, body_len: usize) -> Result<(), IndexError> {
+        if let Some(old) = self.entry(kept.id)? {
+            self.drop_keys(kept.id, &old);
+        }
+        let attempts_at = |attempts: &Vec<_>| (!attempts.is_empty()).then_some(extent.position);
+        let deliveries = kept.deliveries.iter();
+        let entry = Entry {
+            position: extent.position,
+            size: extent.size,
+            source: kept.source.clone(),
+            reading: kept.reading.clone(),
+            body_len: u32::try_from(body_len).unwrap_or(u32::MAX),
+            dedup_key: kept.dedup_key,
+            deliveries: deliveries.map(|(delivery, attempts)| (delivery.clone(), attempts_at(attempts))).collect(),
+        };
+        self.add_keys(kept.id, &entry);
+        self.entries.insert(kept.id, Some(entry));
+        Ok(())
+    }
+
+    fn move_delivery(&mut self, position: Position, moved: &Moved) -> Result<(), IndexError> {
+        let Some(mut entry) = self.entry(moved.event)? else { return Ok(()) };
+        let mut deliveries = entry.deliveries.iter_mut();
+        let place = deliveries.find(|(delivery, _)| delivery.destination == moved.delivery.destination);
+        let Some((delivery, latest)) = place else { return Ok(()) };
+        self.drop_delivery(moved.event, delivery);
+        self.add_delivery(moved.event, &moved.delivery);
+        delivery.clone_from(&moved.delivery);
+        if moved.attempt.is_some() {
+            *latest = Some(position);
+        }
+        self.entries.insert(moved.event, Some(entry));
+        Ok(())
+    }
+
+    /// Forgets an event, but not that it was there.
+    pub(super) fn purge(&mut self, event: EventId) -> Result<(), IndexError> {
+        let Some(entry) = self.entry(event)? else { return Ok(()) };
+        self.drop_keys(event, &entry);
+        self.entries.insert(event, None);
+        self.remember(event, entry.dedup_key);
+        Ok(())
+    }
+
+    fn remember(&mut self, event: EventId, key: DedupKey) {
+        self.dedup.insert(key, event);
+        self.changes.insert(Table::Dedup, key.as_bytes(), encode(&event));
+        self.changes.insert(Table::Remembered, event.as_bytes(), encode(&key));
+    }
+
+    /// Forgets that an event was ever there: the same one would be taken for a new one.
+    pub(super) fn forget(&mut self, event: EventId, key: DedupKey) {
+        self.changes.remove(Table::Dedup, key.as_bytes());
+        self.changes.remove(Table::Remembered, event.as_bytes());
+    }
+
+    fn pause(&mut self, destination: &Name, pause: Option<&Pause>) {
+        let key = [meta::PAUSE, destination.as_str().as_bytes()].concat();
+        let mut totals = lock(self.totals);
+        if let Some(pause) = pause {
+            self.changes.insert(Table::Meta, &key, encode(pause));
+            totals.pauses.insert(destination.clone(), pause.clone());
+        } else {
+            self.changes.remove(Table::Meta, &key);
+            totals.pauses.remove(destination);
+        }
+        self.woken.insert(destination.clone());
+    }
+
+    /// Forgets the numbers of a segment that is being removed.
+    pub(super) fn drop_segment(&mut self, number: u64) {
+        lock(self.totals).segments.remove(&number);
+        self.segments.insert(number);
+    }
+
+    fn add_keys(&mut self, event: EventId, entry: &Entry) {
+        if let Some(call) = call_of(entry) {
+            self.changes.insert(Table::Call, &call_key(call, event), Vec::new());
+        }
+        self.dedup.insert(entry.dedup_key, event);
+        self.changes.insert(Table::Dedup, entry.dedup_key.as_bytes(), encode(&event));
+        self.segments.insert(entry.position.segment);
+        lock(self.totals).add_event(entry);
+        entry.deliveries.iter().for_each(|(delivery, _)| self.add_delivery(event, delivery));
+    }
+
+    fn drop_keys(&mut self, event: EventId, entry: &Entry) {
+        if let Some(call) = call_of(entry) {
+            self.changes.remove(Table::Call, &call_key(call, event));
+        }
+        self.segments.insert(entry.position.segment);
+        lock(self.totals).drop_event(entry);
+        entry.deliveries.iter().for_each(|(delivery, _)| self.drop_delivery(event, delivery));
+    }
+
+    fn add_delivery(&mut self, event: EventId, delivery: &Delivery) {
+        lock(self.totals).add_delivery(delivery);
+        self.destinations.insert(delivery.destination.clone());
+        if let Some((table, at)) = listed(delivery) {
+            self.changes.insert(table, &timed_key(&delivery.destination, at, event), Vec::new());
+        }
+        if delivery.state.is_waiting() {
+            self.woken.insert(delivery.destination.clone());
+        }
+    }
+
+    fn drop_delivery(&mut self, event: EventId, delivery: &Delivery) {
+        lock(self.totals).drop_delivery(delivery);
+        self.destinations.insert(delivery.destination.clone());
+        if let Some((table, at)) = listed(delivery) {
+            self.changes.remove(table, &timed_key(&delivery.destination, at, event));
+        }
+    }
+
+    /// Makes the changes; the index is complete up to `applied` then. Returns the destinations that have something new to do.
+    ///
+    /// # Errors
+    /// The index's; nothing was changed in it then, but the numbers in memory are wrong.
+    pub(super) fn apply(mut self, applied: Position) -> Result<BTreeSet<Name>, IndexError> {
+        for (event, entry) in &self.entries {
+            match entry {
+                Some(entry) => self.changes.insert(Table::Event, event.as_bytes(), encode(entry)),
+                None => self.changes.remove(Table::Event, event.as_bytes()),
+            }
+        }
+        self.store_totals();
+        self.changes.insert(Table::Meta, meta::APPLIED, encode(&applied));
+        self.index.apply(&self.changes)?;
+        Ok(self.woken)
+    }
+
+    /// Wakes whoever waits for a destination although nothing of it changed on disk.
+    pub(super) fn wake(&mut self, destination: &Name) {
+        self.woken.insert(destination.clone());
+    }
+
+    /// The destinations that have something new to do, of a draft without changes.
+    pub(super) fn into_woken(self) -> BTreeSet<Name> {
+        self.woken
+    }
+
+    fn store_totals(&mut self) {
+        let totals = lock(self.totals);
+        self.changes.insert(Table::Meta, meta::COUNTS, encode(&totals.counts));
+        for name in &self.destinations {
+            let numbers = totals.destinations.get(name).copied().unwrap_or_default();
+            self.changes.insert(Table::Meta, &[meta::DESTINATION, name.as_str().as_bytes()].concat(), encode(&numbers));
+        }
+        for number in &self.segments {
+            match totals.segments.get(number) {
+                Some(live) => self.changes.insert(Table::Segment, &number.to_be_bytes(), encode(live)),
+                None => self.changes.remove(Table::Segment, &number.to_be_bytes()),
+            }
+        }
+    }
+}
+
+/// Where a delivery is listed, and under which time.
+fn listed(delivery: &Delivery) -> Option<(Table, Timestamp)> {
+    match delivery.state {
+        DeliveryState::Waiting { due } => Some((Table::Due, due)),
+        DeliveryState::Dead { at, .. } => Some((Table::Dead, at)),
+        DeliveryState::Delivered { .. } | DeliveryState::Discarded { .. } => None,
+    }
+}
+
+fn call_of(entry: &Entry) -> Option<&str> {
+    entry.reading.envelope().and_then(|envelope| envelope.call.as_deref())
+}
+
+/// Locks the numbers. They are plain data, so a panic elsewhere can't leave them half changed in a way that matters more
+/// than the panic itself.
+pub(super) fn lock(totals: &Mutex<Totals>) -> MutexGuard<'_, Totals> {
+    totals.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,198 @@
+//! What has to be done from time to time: sync what lingers, watch the disk, forget what has expired, give space back.
+//!
+//! It looks for work beside the committer, which checks each finding again before it acts: what was true when it was looked
+//! at may have changed.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, mpsc::RecvTimeoutError},
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    checkpoint::Checkpoint,
+    committer::Command,
+    disk::Disk,
+    draft::lock,
+    health::Health,
+    index::{IndexError, Table, event_at_end, meta},
+    journal::{Position, Record, Step},
+    reader::{ReadError, Reader},
+    retention::Retention,
+};
+use crate::{clock::Clock, model::EventId, store::StoreError};
+
+/// How long written bytes may wait for a sync. A lost settlement costs a second delivery, no more.
+const TICK: Duration = Duration::from_secs(1);
+/// Events purged or carried in one command: small enough that accepts wait for a few milliseconds at most.
+const SLICE: usize = 128;
+/// A segment isn't kept open for longer than this part of the retention, or an event could stay on disk for much longer
+/// than asked, for want of traffic that fills the segment.
+const SEGMENT_AGES_PER_RETENTION: u32 = 8;
+
+/// Finds the work and has it done.
+#[derive(Clone)]
+pub(super) struct Housekeeping {
+    pub(super) inbox: mpsc::Sender<Command>,
+    pub(super) reader: Reader,
+    pub(super) health: Arc<Health>,
+    pub(super) retention: Retention,
+    pub(super) min_free_disk: u64,
+    pub(super) segment_bytes: u64,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) dir: PathBuf,
+    pub(super) boot_id: String,
+    pub(super) clock: Clock,
+}
+
+/// Why housekeeping didn't get done. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HousekeepingError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("the checkpoint can't be written: {0}")]
+    Checkpoint(std::io::Error),
+}
+
+impl From<IndexError> for HousekeepingError {
+    fn from(error: IndexError) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+impl Housekeeping {
+    /// Works until `stop` says so; the whole round every `interval`.
+    pub(super) fn run(&self, interval: Duration, stop: &std::sync::mpsc::Receiver<()>) {
+        let mut next_round = self.clock.now().plus(interval);
+        while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            self.watch_disk();
+            let synced = if self.health.is_unsynced() { self.ask(Command::Sync) } else { Ok(()) };
+            let round_is_due = self.clock.now() >= next_round;
+            let done = if round_is_due { self.round() } else { synced.map_err(Into::into) };
+            if round_is_due {
+                next_round = self.clock.now().plus(interval);
+            }
+            match done {
+                Ok(()) => {}
+                Err(HousekeepingError::Store(StoreError::Failed(_) | StoreError::Closed)) => return,
+                Err(error) => tracing::warn!("housekeeping of the queue has to be tried again: {error}"),
+            }
+        }
+    }
+
+    /// Everything once.
+    pub(super) fn round(&self) -> Result<(), HousekeepingError> {
+        self.purge()?;
+        self.forget()?;
+        self.ask(|reply| Command::Roll(self.retention.delivered / SEGMENT_AGES_PER_RETENTION, reply))?;
+        self.reclaim()?;
+        self.checkpoint()
+    }
+
+    /// Notes whether the disk is too full to take more. Deliveries go on: they make room.
+    pub(super) fn watch_disk(&self) {
+        let shortage = match self.disk.free_bytes(&self.dir) {
+            Ok(free) if free < self.min_free_disk => {
+                Some(format!("{free} bytes are free, min_free_disk is {} bytes", self.min_free_disk))
+            }
+            Ok(_) => None,
+            Err(error) => Some(format!("its free space can't be read: {error}")),
+        };
+        self.health.set_low_disk(shortage);
+    }
+
+    fn purge(&self) -> Result<(), HousekeepingError> {
+        let now = self.clock.now();
+        let newest = EventId::lowest_at(self.retention.newest_to_expire(now));
+        let mut expired = Vec::new();
+        for item in self.reader.index.tree(Table::Event).range(..newest.as_bytes().to_vec()) {
+            let (key, value) = item.map_err(IndexError::from)?;
+            let entry = super::index::decode(&value)?;
+            expired.extend(event_at_end(&key).filter(|event| self.retention.is_expired(*event, &entry, now)));
+            if expired.len() >= SLICE {
+                self.ask(|reply| Command::Purge(std::mem::take(&mut expired), reply))?;
+            }
+        }
+        Ok(self.ask(|reply| Command::Purge(expired, reply))?)
+    }
+
+    fn forget(&self) -> Result<(), HousekeepingError> {
+        let newest = EventId::lowest_at(self.retention.newest_to_forget(self.clock.now()));
+        let mut forgotten = Vec::new();
+        for key in self.reader.index.tree(Table::Remembered).range(..newest.as_bytes().to_vec()).keys() {
+            forgotten.extend(event_at_end(&key.map_err(IndexError::from)?));
+            if forgotten.len() >= SLICE {
+                self.ask(|reply| Command::Forget(std::mem::take(&mut forgotten), reply))?;
+            }
+        }
+        Ok(self.ask(|reply| Command::Forget(forgotten, reply))?)
+    }
+
+    /// Removes segments from the oldest on: those without live events, and, while more than half of the journal is dead,
+    /// also those whose few live events have to be carried along.
+    fn reclaim(&self) -> Result<(), HousekeepingError> {
+        // Bounded by what is there now: what is carried goes into new segments, and each turn removes one.
+        for segment in self.reader.segments.numbers() {
+            let live = lock(&self.reader.totals).segments.get(&segment).copied().unwrap_or_default();
+            if Some(segment) == self.reader.segments.last() || live.events > 0 && !self.is_wasteful()? {
+                return Ok(());
+            }
+            let events = self.events_of(segment)?;
+            for slice in events.chunks(SLICE).filter(|_| live.events > 0) {
+                self.ask(|reply| Command::Carry(segment, slice.to_vec(), reply))?;
+            }
+            // The index must not bring back, after a crash, what points into a file that is gone.
+            self.reader.index.flush()?;
+            self.ask(|reply| Command::Drop(segment, events, reply))?;
+            if self.reader.segments.numbers().contains(&segment) {
+                // Something in it couldn't be carried. Segments go from the oldest on, so the others have to wait.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn is_wasteful(&self) -> Result<bool, HousekeepingError> {
+        let live = lock(&self.reader.totals).live_bytes();
+        let bytes = self.reader.segments.bytes().map_err(ReadError::from)?;
+        Ok(bytes > 2 * live + 2 * self.segment_bytes)
+    }
+
+    /// The events that a segment says anything about that is still needed: live ones and remembered ones.
+    fn events_of(&self, segment: u64) -> Result<Vec<EventId>, HousekeepingError> {
+        let mut events = Vec::new();
+        let start = Position { segment, offset: 0 };
+        let Some(mut walk) = self.reader.segments.walk(start).map_err(ReadError::from)? else { return Ok(events) };
+        loop {
+            match walk.step().map_err(ReadError::from)? {
+                Step::Record { record, .. } => match *record {
+                    Record::Kept(kept, _) => events.push(kept.id),
+                    Record::Remembered(keys) => events.extend(keys.into_iter().map(|(event, _)| event)),
+                    Record::Moved(_) | Record::Paused(..) => {}
+                },
+                Step::Damage { .. } => {}
+                Step::End { .. } => return Ok(events),
+            }
+        }
+    }
+
+    /// Witnesses what the index knows now.
+    pub(super) fn checkpoint(&self) -> Result<(), HousekeepingError> {
+        let applied: Option<Position> = self.reader.index.get(Table::Meta, meta::APPLIED)?;
+        let Some(applied) = applied else { return Ok(()) };
+        self.reader.index.flush()?;
+        let checkpoint = Checkpoint { applied, boot_id: self.boot_id.clone(), closed: None };
+        checkpoint.write(&*self.disk, &self.dir).map_err(HousekeepingError::Checkpoint)
+    }
+
+    fn ask(&self, command: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Command) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let ended = || self.health.failure().unwrap_or(StoreError::Closed);
+        self.inbox.blocking_send(command(reply)).map_err(|_| ended())?;
+        answer.blocking_recv().map_err(|_| ended())?
+    }
+}

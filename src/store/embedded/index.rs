@@ -1,0 +1,308 @@
+//! sled: where things stand, so that they can be found. Derived from the journal, and thrown away when in doubt.
+//!
+//! | tree | key | value |
+//! | --- | --- | --- |
+//! | `event` | event id | [`Entry`]: journal position, what it says of itself, its deliveries |
+//! | `due` | destination, 0, due ms, event id | |
+//! | `dead` | destination, 0, ms of death, event id | |
+//! | `call` | length of call id, call id, event id | |
+//! | `dedup` | deduplication key | event id |
+//! | `remembered` | id of an event that is gone | its deduplication key |
+//! | `segment` | segment number | live events and their bytes |
+//! | `meta` | see [`meta`] | journal position up to which all this is complete; counters; pauses |
+//!
+//! Integers are big-endian, so that keys sort like what they mean. Values are small and hold no body: sled would put a large
+//! one into a file that it never syncs. One thread writes ([`super::committer`]), in transactions over all trees.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sled::{Transactional, Tree, transaction::TransactionError};
+
+use super::journal::Position;
+use crate::{
+    model::{DedupKey, Delivery, EventId, Name, Reading, Timestamp},
+    store::EventSummary,
+};
+
+/// Memory that sled may use for its pages. Its real use is up to 3.7 times this (measured), and the whole relay is to stay
+/// within 64 MiB.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+/// How often sled writes its log by itself. What it hasn't written when the process dies is replayed from the journal.
+const FLUSH_EVERY_MS: u64 = 500;
+
+/// Keys of the `meta` tree.
+pub(super) mod meta {
+    /// The [`super::Position`] after the last journal record that the index knows of.
+    pub(in super::super) const APPLIED: &[u8] = b"applied";
+    /// [`super::super::totals::Counts`] over all events.
+    pub(in super::super) const COUNTS: &[u8] = b"counts";
+    /// Followed by a destination's name: its counters.
+    pub(in super::super) const DESTINATION: &[u8] = b"destination:";
+    /// Followed by a destination's name: the pause that people put on it.
+    pub(in super::super) const PAUSE: &[u8] = b"pause:";
+}
+
+/// What the index keeps of an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Where the journal has it.
+    pub(super) position: Position,
+    /// Bytes it takes there.
+    pub(super) size: u64,
+    pub(super) source: Name,
+    pub(super) reading: Reading,
+    pub(super) body_len: u32,
+    pub(super) dedup_key: DedupKey,
+    /// Each with the place of its latest attempt.
+    pub(super) deliveries: Vec<(Delivery, Option<Position>)>,
+}
+
+impl Entry {
+    /// The delivery to a destination, with the place of its latest attempt.
+    pub(super) fn delivery(&self, destination: &Name) -> Option<&(Delivery, Option<Position>)> {
+        self.deliveries.iter().find(|(delivery, _)| delivery.destination == *destination)
+    }
+
+    /// What people are shown in lists.
+    pub(super) fn summary(self, id: EventId) -> EventSummary {
+        EventSummary {
+            id,
+            source: self.source,
+            reading: self.reading,
+            body_len: self.body_len,
+            deliveries: self.deliveries.into_iter().map(|(delivery, _)| delivery).collect(),
+        }
+    }
+}
+
+/// The open index.
+#[derive(Clone)]
+pub(super) struct Index {
+    db: sled::Db,
+    trees: [Tree; TREES.len()],
+}
+
+/// The trees, and their place in [`Changes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    Event,
+    Due,
+    Dead,
+    Call,
+    Dedup,
+    Remembered,
+    Segment,
+    Meta,
+}
+
+const TREES: [&str; 8] = ["event", "due", "dead", "call", "dedup", "remembered", "segment", "meta"];
+
+/// Writes to all trees, to be made together.
+#[derive(Default)]
+pub(super) struct Changes([sled::Batch; TREES.len()]);
+
+impl Changes {
+    /// Sets a key.
+    pub(super) fn insert(&mut self, table: Table, key: &[u8], value: impl Into<sled::IVec>) {
+        if let Some(batch) = self.0.get_mut(table as usize) {
+            batch.insert(key, value);
+        }
+    }
+
+    /// Removes a key.
+    pub(super) fn remove(&mut self, table: Table, key: &[u8]) {
+        if let Some(batch) = self.0.get_mut(table as usize) {
+            batch.remove(key);
+        }
+    }
+}
+
+impl Index {
+    /// Opens or creates the index below `path`.
+    ///
+    /// # Errors
+    /// sled's. It may also panic on damage: callers guard against that.
+    pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
+        let db = sled::Config::new()
+            .path(path)
+            .mode(sled::Mode::LowSpace)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(Some(FLUSH_EVERY_MS))
+            .open()?;
+        let [event, due, dead, call, dedup, remembered, segment, meta] = TREES.map(|name| db.open_tree(name));
+        let trees = [event?, due?, dead?, call?, dedup?, remembered?, segment?, meta?];
+        Ok(Self { db, trees })
+    }
+
+    /// One of the trees.
+    pub(super) fn tree(&self, table: Table) -> &Tree {
+        let [event, due, dead, call, dedup, remembered, segment, meta] = &self.trees;
+        match table {
+            Table::Event => event,
+            Table::Due => due,
+            Table::Dead => dead,
+            Table::Call => call,
+            Table::Dedup => dedup,
+            Table::Remembered => remembered,
+            Table::Segment => segment,
+            Table::Meta => meta,
+        }
+    }
+
+    /// Makes all changes or none.
+    ///
+    /// # Errors
+    /// sled's.
+    pub(super) fn apply(&self, changes: &Changes) -> Result<(), IndexError> {
+        let written = self.trees.as_slice().transaction(|trees| {
+            trees.iter().zip(&changes.0).try_for_each(|(tree, batch)| tree.apply_batch(batch))?;
+            Ok(())
+        });
+        written.map_err(|error: TransactionError<std::convert::Infallible>| match error {
+            TransactionError::Storage(error) => IndexError::Sled(error),
+            TransactionError::Abort(never) => match never {},
+        })
+    }
+
+    /// A value of ours; `None` when the key isn't there.
+    ///
+    /// # Errors
+    /// sled's, or that the value can't be read.
+    pub(super) fn get<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, IndexError> {
+        self.tree(table).get(key)?.map(|value| decode(&value)).transpose()
+    }
+
+    /// An event's entry.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    pub(super) fn entry(&self, event: EventId) -> Result<Option<Entry>, IndexError> {
+        self.get(Table::Event, event.as_bytes())
+    }
+
+    /// The event that was first received under a deduplication key.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    pub(super) fn first_with(&self, key: DedupKey) -> Result<Option<EventId>, IndexError> {
+        self.get(Table::Dedup, key.as_bytes())
+    }
+
+    /// The deduplication key of an event that is gone.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    pub(super) fn remembered(&self, event: EventId) -> Result<Option<DedupKey>, IndexError> {
+        self.get(Table::Remembered, event.as_bytes())
+    }
+
+    /// Hands what is in memory to the operating system. Not an fsync: sled has none.
+    ///
+    /// # Errors
+    /// sled's.
+    pub(super) fn flush(&self) -> Result<(), IndexError> {
+        self.db.flush()?;
+        Ok(())
+    }
+
+    /// Bytes on disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or_default()
+    }
+}
+
+/// The value that stands for `value`.
+pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
+    // Writing to memory fails for types that can't say their length; ours can.
+    postcard::to_stdvec(value).unwrap_or_default()
+}
+
+/// The value behind bytes of ours.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, IndexError> {
+    postcard::from_bytes(bytes).map_err(|_| IndexError::Unreadable)
+}
+
+/// Keys of `due` and `dead`: a destination's events by time.
+pub(super) fn timed_key(destination: &Name, at: Timestamp, event: EventId) -> Vec<u8> {
+    [timed_prefix(destination).as_slice(), &at.as_millis().to_be_bytes(), event.as_bytes()].concat()
+}
+
+/// What the [`timed_key`]s of a destination start with. Names hold no zero byte, so no name's keys are among another's.
+pub(super) fn timed_prefix(destination: &Name) -> Vec<u8> {
+    [destination.as_str().as_bytes(), &[0]].concat()
+}
+
+/// Reads a [`timed_key`].
+pub(super) fn parse_timed_key(key: &[u8]) -> Option<(Name, Timestamp, EventId)> {
+    let (rest, event) = key.split_last_chunk::<16>()?;
+    let (rest, at) = rest.split_last_chunk::<8>()?;
+    let name = std::str::from_utf8(rest.strip_suffix(&[0])?).ok()?;
+    let at = Timestamp::from_millis(u64::from_be_bytes(*at));
+    Some((Name::new(name).ok()?, at, EventId::from_bytes(*event)))
+}
+
+/// Keys of `call`. The length comes first because a call id may hold any character.
+pub(super) fn call_key(call: &str, event: EventId) -> Vec<u8> {
+    [call_prefix(call).as_slice(), event.as_bytes()].concat()
+}
+
+/// What the [`call_key`]s of a call start with.
+pub(super) fn call_prefix(call: &str) -> Vec<u8> {
+    let len = u16::try_from(call.len()).unwrap_or(u16::MAX);
+    [&len.to_be_bytes(), call.as_bytes()].concat()
+}
+
+/// The event id that ends a key.
+pub(super) fn event_at_end(key: &[u8]) -> Option<EventId> {
+    key.split_last_chunk::<16>().map(|(_, id)| EventId::from_bytes(*id))
+}
+
+/// Why the index didn't answer. It can be rebuilt from the journal.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum IndexError {
+    /// sled said so.
+    #[error("sled: {0}")]
+    Sled(#[from] sled::Error),
+    /// A value isn't what we write.
+    #[error("a value in the index can't be read")]
+    Unreadable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    #[test]
+    fn timed_keys_sort_by_time_and_read_back() {
+        let event = EventId::from_bytes([9; 16]);
+        let (early, late) = (Timestamp::from_millis(255), Timestamp::from_millis(256));
+        assert!(timed_key(&name("crm"), early, event) < timed_key(&name("crm"), late, event));
+        assert_eq!(parse_timed_key(&timed_key(&name("crm"), late, event)), Some((name("crm"), late, event)));
+    }
+
+    #[test]
+    fn one_name_never_finds_the_keys_of_another() {
+        let event = EventId::from_bytes([0; 16]);
+        let longer = timed_key(&name("crm-eu"), Timestamp::EPOCH, event);
+        assert!(!longer.starts_with(&timed_prefix(&name("crm"))));
+        assert!(!call_key("CALL-12", event).starts_with(&call_prefix("CALL-1")));
+    }
+
+    #[test]
+    fn changes_to_several_trees_are_made_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(dir.path()).unwrap();
+        let mut changes = Changes::default();
+        changes.insert(Table::Dedup, &[1; 16], encode(&EventId::from_bytes([2; 16])));
+        changes.insert(Table::Due, b"gone", Vec::new());
+        changes.remove(Table::Due, b"gone");
+        index.apply(&changes).unwrap();
+        assert_eq!(index.first_with(DedupKey::from_bytes([1; 16])).unwrap(), Some(EventId::from_bytes([2; 16])));
+        assert!(index.tree(Table::Due).is_empty());
+    }
+}

@@ -1,0 +1,470 @@
+//! The embedded engine: a journal that holds the truth, and sled, derived from it, to find things.
+//!
+//! ```text
+//!  accept, settle, replay …                          claim, event, events, stats …
+//!        │ command                                             │
+//!        ▼                                                     ▼
+//!   ┌───────────┐ append, sync ┌─────────┐   read bodies  ┌────────┐
+//!   │ committer ├─────────────▶│ journal │◀───────────────┤ reader │
+//!   │ (1 thread)│              └─────────┘                └───┬────┘
+//!   │           │ transaction  ┌─────────┐   find             │
+//!   │           ├─────────────▶│  index  │◀───────────────────┘
+//!   └─────▲─────┘              └─────────┘
+//!         │ purge, forget, carry, drop, checkpoint
+//!   ┌─────┴────────┐
+//!   │ housekeeping │
+//!   └──────────────┘
+//! ```
+//!
+//! # On disk, below `queue.path`
+//!
+//! | name | what | if it is lost |
+//! | --- | --- | --- |
+//! | `journal/*.journal` | the truth: [`journal`] | data is lost |
+//! | `index/` | sled: [`index`] | rebuilt from the journal |
+//! | `checkpoint` | what the index must know at least: [`checkpoint`] | the index is rebuilt |
+//! | `lock` | who uses all this: [`lock`] | created again |
+//! | `index.set-aside/` | an index that wasn't believed | nothing |
+//!
+//! # Invariants
+//!
+//! 1. An accept is answered after its record is synced and the index knows of it.
+//! 2. The index is complete up to its `applied` position, and that position changes in the same transaction.
+//! 3. The index never holds a body, and never what the journal doesn't.
+//! 4. Only the committer writes to journal and index. A failed write fails the store for good.
+//! 5. Segments are removed from the oldest on, when no live event is in them.
+
+mod checkpoint;
+mod committer;
+pub mod disk;
+mod draft;
+mod health;
+mod housekeeping;
+mod index;
+mod journal;
+mod leases;
+mod lock;
+mod reader;
+mod recovery;
+mod retention;
+mod totals;
+mod wakes;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task,
+};
+
+use self::{
+    committer::{Command, Committer},
+    disk::{Disk, RealDisk},
+    draft::lock,
+    health::Health,
+    housekeeping::Housekeeping,
+    index::IndexError,
+    journal::{Foreign, Journal, Segments},
+    leases::Leases,
+    lock::{Lock, LockError},
+    reader::{ReadError, Reader},
+    wakes::Wakes,
+};
+use super::{
+    Acceptance, Claim, DeadCursor, DeadLetter, EventFilter, EventSummary, Listing, Page, Pause, Replayed, Settled,
+    Settlement, Stats, Store, StoreError, StoredEvent,
+};
+use crate::{
+    clock::Clock,
+    model::{DeliveryId, EventId, Name, NewEvent, Timestamp},
+};
+
+pub use recovery::Report;
+pub use retention::Retention;
+
+/// Commands that wait for the committer at most; whoever comes then waits for a place. Four full batches: enough that the
+/// committer never idles, little enough that a settlement doesn't wait behind seconds of accepts.
+const MAX_WAITING: usize = 4096;
+/// Segments are about this long. Small enough that space comes back soon, large enough that a million events make 90 files.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// How often expired events are looked for. The shortest retention that makes sense is minutes.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
+
+/// How to open a store.
+#[derive(Clone)]
+pub struct Options {
+    /// The folder of the queue; created when it is missing.
+    pub path: PathBuf,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// With less than this many bytes free, no event is accepted.
+    pub min_free_disk: u64,
+    /// About how long a journal segment is, in bytes.
+    pub segment_bytes: u64,
+    /// How often expired events are looked for.
+    pub housekeeping_every: Duration,
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// Names the present boot of the machine: another one means that unsynced data may be gone.
+    pub boot_id: String,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Options {
+    /// A store in `path` on the real disk.
+    ///
+    /// Where the system doesn't name its boots, each start counts as one: the index is rebuilt whenever the store wasn't
+    /// closed in good order.
+    #[must_use]
+    pub fn new(path: &Path, retention: Retention, min_free_disk: u64, clock: Clock) -> Self {
+        let unnamed = || format!("unnamed boot, process {} at {}", std::process::id(), clock.now());
+        Self {
+            path: path.to_owned(),
+            retention,
+            min_free_disk,
+            segment_bytes: SEGMENT_BYTES,
+            housekeeping_every: HOUSEKEEPING_EVERY,
+            disk: Arc::new(RealDisk),
+            boot_id: fs::read_to_string(BOOT_ID_FILE).unwrap_or_else(|_| unnamed()),
+            clock,
+        }
+    }
+}
+
+/// An open store.
+pub struct Embedded {
+    inbox: mpsc::Sender<Command>,
+    reader: Reader,
+    health: Arc<Health>,
+    wakes: Arc<Wakes>,
+    clock: Clock,
+    report: Report,
+    housekeeping: Housekeeping,
+    threads: Mutex<Threads>,
+    _lock: Lock,
+}
+
+#[derive(Default)]
+struct Threads {
+    /// Dropped to stop the housekeeping.
+    stop_housekeeping: Option<std::sync::mpsc::Sender<()>>,
+    housekeeping: Option<JoinHandle<()>>,
+    committer: Option<JoinHandle<()>>,
+}
+
+impl Embedded {
+    /// Opens the store, recovering what the last process left.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing on disk was made worse.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let Options { path, retention, min_free_disk, segment_bytes, housekeeping_every, disk, boot_id, clock } =
+            options;
+        disk.create_dir_all(&path).map_err(|error| OpenError::io("create", &path, error))?;
+        let lock = Lock::take(&path).map_err(|error| OpenError::lock(&path, error))?;
+        let segments = open_segments(&disk, &path)?;
+        let recovery::Recovered { index, totals, report } = recovery::recover(&*disk, &path, &segments, &boot_id)?;
+        let journal = Journal::start(Arc::clone(&segments), segment_bytes, clock.now())
+            .map_err(|error| OpenError::io("start a journal segment in", &path, error))?;
+
+        let (inbox, commands) = mpsc::channel(MAX_WAITING);
+        let (leases, totals) = (Arc::new(Leases::default()), Arc::new(Mutex::new(totals)));
+        let (health, wakes) = (Health::new(), Arc::new(Wakes::default()));
+        let reader = Reader {
+            index: index.clone(),
+            segments: Arc::clone(&segments),
+            totals: Arc::clone(&totals),
+            leases: Arc::clone(&leases),
+        };
+        let housekeeping = Housekeeping {
+            inbox: inbox.clone(),
+            reader: reader.clone(),
+            health: Arc::clone(&health),
+            retention,
+            min_free_disk,
+            segment_bytes,
+            disk: Arc::clone(&disk),
+            dir: path.clone(),
+            boot_id: boot_id.clone(),
+            clock: clock.clone(),
+        };
+        // From here on the store counts as in use: what a crash leaves is not what was closed in good order.
+        housekeeping
+            .checkpoint()
+            .map_err(|error| OpenError::Housekeeping { path: path.clone(), reason: error.to_string() })?;
+        housekeeping.watch_disk();
+
+        let committer = Committer {
+            journal,
+            segments,
+            index,
+            totals,
+            leases,
+            wakes: Arc::clone(&wakes),
+            reader: reader.clone(),
+            health: Arc::clone(&health),
+            clock: clock.clone(),
+            retention,
+            disk,
+            dir: path.clone(),
+            boot_id,
+        };
+        let threads = Threads::start(committer, commands, housekeeping.clone(), housekeeping_every)
+            .map_err(|error| OpenError::io("start the threads for", &path, error))?;
+        let threads = Mutex::new(threads);
+        Ok(Self { inbox, reader, health, wakes, clock, report, housekeeping, threads, _lock: lock })
+    }
+
+    /// What opening found and did.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Does now what is done from time to time: forgets what has expired and gives space back.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what wasn't done is done the next time.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        let housekeeping = self.housekeeping.clone();
+        let done = task::spawn_blocking(move || housekeeping.round()).await;
+        done.map_err(|_| self.ended())?.map_err(|error| StoreError::Damaged(Arc::from(error.to_string())))
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Command,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(command(reply)).await.map_err(|_| self.ended())?;
+        answer.await.map_err(|_| self.ended())?
+    }
+
+    /// Runs a read where it may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader, Timestamp) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reader, now) = (self.reader.clone(), self.clock.now());
+        let done = task::spawn_blocking(move || read(&reader, now)).await;
+        done.map_err(|_| self.ended())?.map_err(|error| StoreError::Damaged(Arc::from(error.to_string())))
+    }
+
+    fn ended(&self) -> StoreError {
+        self.health.failure().unwrap_or(StoreError::Closed)
+    }
+
+    fn lock_threads(&self) -> std::sync::MutexGuard<'_, Threads> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Threads {
+    fn start(
+        committer: Committer,
+        commands: mpsc::Receiver<Command>,
+        housekeeping: Housekeeping,
+        every: Duration,
+    ) -> io::Result<Self> {
+        let (stop_housekeeping, stop) = std::sync::mpsc::channel();
+        let committer = thread::Builder::new().name("store-committer".into()).spawn(move || committer.run(commands))?;
+        let housekeeping =
+            thread::Builder::new().name("store-keeper".into()).spawn(move || housekeeping.run(every, &stop))?;
+        Ok(Self {
+            stop_housekeeping: Some(stop_housekeeping),
+            housekeeping: Some(housekeeping),
+            committer: Some(committer),
+        })
+    }
+}
+
+fn open_segments(disk: &Arc<dyn Disk>, path: &Path) -> Result<Arc<Segments>, OpenError> {
+    let dir = path.join("journal");
+    let opened =
+        Segments::open(Arc::clone(disk), &dir).map_err(|error| OpenError::io("read the journal in", &dir, error));
+    opened?.map_err(|Foreign { file, format }| OpenError::Foreign { file: dir.join(file), format })
+}
+
+#[async_trait]
+impl Store for Embedded {
+    async fn accept(&self, event: NewEvent) -> Result<Acceptance, StoreError> {
+        if let Some(obstacle) = self.health.obstacle() {
+            return Err(obstacle);
+        }
+        self.ask(|reply| Command::Accept(Box::new(event), reply)).await
+    }
+
+    async fn claim(&self, destination: &Name, max: usize, lease: Duration) -> Result<Vec<Claim>, StoreError> {
+        let destination = destination.clone();
+        self.read(move |reader, now| reader.claim(&destination, max, lease, now)).await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        self.ask(|reply| Command::Settle(settlements, reply)).await
+    }
+
+    async fn next_due(&self, destination: &Name) -> Result<Option<Timestamp>, StoreError> {
+        let destination = destination.clone();
+        self.read(move |reader, now| reader.next_due(&destination, now)).await
+    }
+
+    fn wake(&self, destination: &Name) -> Arc<Notify> {
+        self.wakes.of(destination)
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
+        self.read(move |reader, _| reader.event(id)).await
+    }
+
+    async fn events(
+        &self,
+        filter: EventFilter,
+        page: Page<EventId>,
+    ) -> Result<Listing<EventSummary, EventId>, StoreError> {
+        self.read(move |reader, _| reader.events(&filter, page)).await
+    }
+
+    async fn dead_letters(
+        &self,
+        destination: Option<&Name>,
+        page: Page<DeadCursor>,
+    ) -> Result<Listing<DeadLetter, DeadCursor>, StoreError> {
+        let destination = destination.cloned();
+        self.read(move |reader, _| reader.dead_letters(destination.as_ref(), page)).await
+    }
+
+    async fn replay(&self, deliveries: Vec<DeliveryId>) -> Result<Vec<Replayed>, StoreError> {
+        self.ask(|reply| Command::Replay(deliveries, reply)).await
+    }
+
+    async fn discard(&self, deliveries: Vec<DeliveryId>) -> Result<usize, StoreError> {
+        self.ask(|reply| Command::Discard(deliveries, reply)).await
+    }
+
+    async fn set_pause(&self, destination: &Name, pause: Option<Pause>) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Pause(destination.clone(), pause, reply)).await
+    }
+
+    fn pause_of(&self, destination: &Name) -> Option<Pause> {
+        lock(&self.reader.totals).pauses.get(destination).cloned()
+    }
+
+    fn stats(&self) -> Stats {
+        self.reader.stats()
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.health.obstacle().map(|obstacle| obstacle.to_string())
+    }
+
+    async fn failed(&self) -> StoreError {
+        self.health.failed().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let (housekeeping, committer) = {
+            let mut threads = self.lock_threads();
+            threads.stop_housekeeping = None;
+            (threads.housekeeping.take(), threads.committer.take())
+        };
+        let Some(committer) = committer else { return Ok(()) };
+        let joined = |thread: Option<JoinHandle<()>>| task::spawn_blocking(move || thread.map(JoinHandle::join));
+        drop(joined(housekeeping).await);
+        let closed = self.ask(Command::Close).await;
+        drop(joined(Some(committer)).await);
+        closed
+    }
+}
+
+impl Drop for Embedded {
+    /// Without [`Store::close`] the threads end by themselves, and the next start makes good what is missing.
+    fn drop(&mut self) {
+        self.lock_threads().stop_housekeeping = None;
+    }
+}
+
+/// Why a store can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process uses it.
+    #[error("{} is in use by another relay{}: stop that one first, or choose another queue.path", path.display(), process(*holder))]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// The other process, if it said who it is.
+        holder: Option<u32>,
+    },
+    /// A newer version (or a much older one) wrote it.
+    #[error("{} is in format {format}, this version reads format {}: nothing was touched; use the version that wrote it", file.display(), journal::FORMAT)]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// The disk.
+    #[error("can't {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A segment of the journal couldn't be read.
+    #[error("journal segment {segment} can't be read: {source}")]
+    Segment {
+        /// Its number.
+        segment: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A new index couldn't be made.
+    #[error("a new index can't be made: {0}")]
+    Index(String),
+    /// The checkpoint couldn't be written.
+    #[error("{}: {reason}", path.display())]
+    Housekeeping {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+fn process(holder: Option<u32>) -> String {
+    holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+impl OpenError {
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+
+    fn segment(segment: u64, source: io::Error) -> Self {
+        Self::Segment { segment, source }
+    }
+
+    fn lock(path: &Path, error: LockError) -> Self {
+        match error {
+            LockError::Held(holder) => Self::Locked { path: path.to_owned(), holder },
+            LockError::Io(source) => Self::io("lock", path, source),
+        }
+    }
+}
+
+impl From<IndexError> for OpenError {
+    fn from(error: IndexError) -> Self {
+        Self::Index(error.to_string())
+    }
+}

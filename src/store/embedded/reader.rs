@@ -1,0 +1,288 @@
+//! Everything that reads: claims, single events, lists.
+//!
+//! Reads run beside the committer and see its finished batches only. They block on the disk, so callers keep them off the
+//! threads that serve requests.
+
+use std::{
+    io,
+    ops::Bound,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    draft::lock,
+    index::{Entry, Index, IndexError, Table, call_prefix, event_at_end, parse_timed_key, timed_prefix},
+    journal::{Kept, Position, Record, Segments},
+    leases::Leases,
+    totals::Totals,
+};
+use crate::{
+    model::{Attempt, DeliveryState, Event, EventId, Name, Timestamp},
+    store::{
+        Claim, DeadCursor, DeadLetter, DestinationStats, EventFilter, EventSummary, Listing, Page, Stats, StoredEvent,
+    },
+};
+
+/// Attempts of one delivery that are shown and carried along at most: the latest ones.
+const MAX_ATTEMPTS: usize = 50;
+/// Events that one page looks at, at most, however few match: a search in a million events must not hold a thread for
+/// seconds.
+const MAX_LOOKED_AT: usize = 20_000;
+
+/// Reads from index and journal.
+#[derive(Clone)]
+pub(super) struct Reader {
+    pub(super) index: Index,
+    pub(super) segments: Arc<Segments>,
+    pub(super) totals: Arc<Mutex<Totals>>,
+    pub(super) leases: Arc<Leases>,
+}
+
+/// Why nothing could be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    /// The journal's files.
+    #[error("the journal can't be read: {0}")]
+    Journal(#[from] io::Error),
+    /// sled.
+    #[error("the index can't be read: {0}")]
+    Index(#[from] IndexError),
+}
+
+impl From<sled::Error> for ReadError {
+    fn from(error: sled::Error) -> Self {
+        Self::Index(IndexError::Sled(error))
+    }
+}
+
+/// What a claim found at the head of a destination's queue.
+enum Candidate {
+    Claimed(Claim),
+    /// Somebody else's, or no longer what its key said.
+    Passed,
+    NotDue,
+}
+
+impl Reader {
+    /// See [`crate::store::Store::claim`].
+    pub(super) fn claim(
+        &self,
+        destination: &Name,
+        max: usize,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, ReadError> {
+        let mut claims = Vec::new();
+        for item in self.index.tree(Table::Due).scan_prefix(timed_prefix(destination)) {
+            if claims.len() >= max {
+                break;
+            }
+            let (key, _) = item?;
+            match self.candidate(destination, &key, now, now.plus(lease))? {
+                Candidate::Claimed(claim) => claims.push(claim),
+                Candidate::Passed => {}
+                Candidate::NotDue => break,
+            }
+        }
+        Ok(claims)
+    }
+
+    fn candidate(
+        &self,
+        destination: &Name,
+        due_key: &[u8],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Candidate, ReadError> {
+        let Some((_, due, event)) = parse_timed_key(due_key) else { return Ok(Candidate::Passed) };
+        if due > now {
+            return Ok(Candidate::NotDue);
+        }
+        // The lock is held from the question until the answer: the committer ends a lease only after it has changed the
+        // index, so whoever finds no lease here finds the new state below.
+        let mut leases = self.leases.lock();
+        if !leases.is_free(destination, event, now) {
+            return Ok(Candidate::Passed);
+        }
+        let Some(entry) = self.index.entry(event)? else { return Ok(Candidate::Passed) };
+        let found = entry.delivery(destination);
+        let Some((delivery, _)) = found.filter(|(delivery, _)| delivery.state == DeliveryState::Waiting { due }) else {
+            return Ok(Candidate::Passed);
+        };
+        let token = leases.grant(destination, event, until);
+        drop(leases);
+        let delivery = delivery.clone();
+        let Some(event) = self.event_at(entry.position)? else {
+            // It stays leased, so that the queue goes on behind it, and comes up again when the lease has passed.
+            tracing::error!(
+                "event {event} for {destination} can't be read from the journal: it waits, and its segment is kept"
+            );
+            return Ok(Candidate::Passed);
+        };
+        Ok(Candidate::Claimed(Claim { token, event: Arc::new(event), delivery }))
+    }
+
+    /// See [`crate::store::Store::next_due`].
+    pub(super) fn next_due(&self, destination: &Name, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
+        for key in self.index.tree(Table::Due).scan_prefix(timed_prefix(destination)).keys() {
+            let key = key?;
+            let Some((_, due, event)) = parse_timed_key(&key) else { continue };
+            if self.leases.lock().is_free(destination, event, now) {
+                return Ok(Some(due));
+            }
+        }
+        Ok(None)
+    }
+
+    /// See [`crate::store::Store::event`].
+    pub(super) fn event(&self, id: EventId) -> Result<Option<StoredEvent>, ReadError> {
+        let Some(entry) = self.index.entry(id)? else { return Ok(None) };
+        let Some((mut kept, body)) = self.kept(&entry)? else { return Ok(None) };
+        let deliveries = std::mem::take(&mut kept.deliveries);
+        Ok(Some(StoredEvent { event: kept.into_event(body), deliveries }))
+    }
+
+    /// An event as it would have to be written now: its deliveries as they stand, with their latest attempts.
+    pub(super) fn kept(&self, entry: &Entry) -> Result<Option<(Kept, Bytes)>, ReadError> {
+        let Some(Record::Kept(mut kept, body)) = self.segments.read(entry.position)? else { return Ok(None) };
+        let deliveries = entry.deliveries.iter();
+        kept.deliveries = deliveries
+            .map(|(delivery, latest)| Ok((delivery.clone(), self.attempts(&delivery.destination, *latest)?)))
+            .collect::<Result<_, ReadError>>()?;
+        Ok(Some((kept, body)))
+    }
+
+    /// The attempts of a delivery from the latest one back, in the order in which they were made.
+    fn attempts(&self, destination: &Name, latest: Option<Position>) -> Result<Vec<Attempt>, ReadError> {
+        let mut newest_first = Vec::new();
+        let mut next = latest;
+        while let Some(position) = next.filter(|_| newest_first.len() < MAX_ATTEMPTS) {
+            next = match self.segments.read(position)? {
+                Some(Record::Moved(moved)) => {
+                    newest_first.extend(moved.attempt);
+                    moved.previous
+                }
+                Some(Record::Kept(kept, _)) => {
+                    let mut deliveries = kept.deliveries.into_iter();
+                    let carried = deliveries.find(|(delivery, _)| delivery.destination == *destination);
+                    newest_first.extend(carried.into_iter().flat_map(|(_, attempts)| attempts.into_iter().rev()));
+                    None
+                }
+                Some(Record::Remembered(_) | Record::Paused(..)) | None => None,
+            };
+        }
+        newest_first.truncate(MAX_ATTEMPTS);
+        newest_first.reverse();
+        Ok(newest_first)
+    }
+
+    fn event_at(&self, position: Position) -> Result<Option<Event>, ReadError> {
+        Ok(match self.segments.read(position)? {
+            Some(Record::Kept(kept, body)) => Some(kept.into_event(body)),
+            _ => None,
+        })
+    }
+
+    /// See [`crate::store::Store::events`].
+    pub(super) fn events(
+        &self,
+        filter: &EventFilter,
+        page: Page<EventId>,
+    ) -> Result<Listing<EventSummary, EventId>, ReadError> {
+        let mut listing = Listing { items: Vec::new(), next: None };
+        for (looked_at, id) in self.newest_first(filter, page.after).enumerate() {
+            let id = id?;
+            if filter.since.is_some_and(|since| id.timestamp() < since) {
+                return Ok(Listing { next: None, ..listing });
+            }
+            if listing.items.len() >= page.limit || looked_at >= MAX_LOOKED_AT {
+                return Ok(listing);
+            }
+            listing.next = Some(id);
+            let summary = self.index.entry(id)?.map(|entry| entry.summary(id));
+            listing.items.extend(summary.filter(|summary| filter.matches(summary)));
+        }
+        Ok(Listing { next: None, ..listing })
+    }
+
+    /// Ids of the events that may match, from the first after the cursor on.
+    fn newest_first(
+        &self,
+        filter: &EventFilter,
+        after: Option<EventId>,
+    ) -> Box<dyn Iterator<Item = Result<EventId, ReadError>> + '_> {
+        let from_until = filter.until.map(EventId::lowest_at);
+        let end = after.into_iter().chain(from_until).min();
+        let read =
+            |key: Result<sled::IVec, sled::Error>| Ok(event_at_end(&key?).unwrap_or(EventId::from_bytes([0; 16])));
+        if let Some(call) = &filter.call {
+            let keys = self.index.tree(Table::Call).scan_prefix(call_prefix(call)).keys().rev().map(read);
+            return Box::new(keys.filter(move |id| id.as_ref().map_or(true, |id| end.is_none_or(|end| *id < end))));
+        }
+        let end = end.map_or(Bound::Unbounded, |end| Bound::Excluded(end.as_bytes().to_vec()));
+        Box::new(self.index.tree(Table::Event).range((Bound::Unbounded, end)).keys().rev().map(read))
+    }
+
+    /// See [`crate::store::Store::dead_letters`].
+    pub(super) fn dead_letters(
+        &self,
+        destination: Option<&Name>,
+        page: Page<DeadCursor>,
+    ) -> Result<Listing<DeadLetter, DeadCursor>, ReadError> {
+        let prefix = destination.map(timed_prefix).unwrap_or_default();
+        let start = match page.after {
+            Some(DeadCursor(after)) => Bound::Excluded(after.to_vec()),
+            None => Bound::Included(prefix.clone()),
+        };
+        let mut listing = Listing { items: Vec::new(), next: None };
+        for key in self.index.tree(Table::Dead).range((start, Bound::Unbounded)).keys() {
+            let key = key?;
+            if !key.starts_with(&prefix) {
+                break;
+            }
+            if listing.items.len() >= page.limit {
+                return Ok(listing);
+            }
+            listing.next = Some(DeadCursor(Bytes::copy_from_slice(&key)));
+            listing.items.extend(self.dead_letter(&key)?);
+        }
+        Ok(Listing { next: None, ..listing })
+    }
+
+    fn dead_letter(&self, key: &[u8]) -> Result<Option<DeadLetter>, ReadError> {
+        let Some((destination, _, id)) = parse_timed_key(key) else { return Ok(None) };
+        let Some(entry) = self.index.entry(id)? else { return Ok(None) };
+        let state = entry.delivery(&destination).map(|(delivery, _)| delivery.state);
+        let Some(DeliveryState::Dead { at, reason }) = state else { return Ok(None) };
+        let id = crate::model::DeliveryId { event: id, destination };
+        let event = entry.summary(id.event);
+        Ok(Some(DeadLetter { id, at, reason, event }))
+    }
+
+    /// See [`crate::store::Store::stats`].
+    pub(super) fn stats(&self) -> Stats {
+        let totals = lock(&self.totals).clone();
+        let destinations = totals.destinations.iter().map(|(name, numbers)| DestinationStats {
+            destination: name.clone(),
+            waiting: numbers.waiting,
+            in_flight: u64::try_from(self.leases.lock().held(name)).unwrap_or(u64::MAX),
+            dead: numbers.dead,
+            oldest: self.first_due(name),
+        });
+        Stats {
+            events: totals.counts.events,
+            unrouted: totals.counts.unrouted,
+            quarantined: totals.counts.quarantined,
+            disk_bytes: self.segments.bytes().unwrap_or_default() + self.index.bytes(),
+            destinations: destinations.collect(),
+        }
+    }
+
+    fn first_due(&self, destination: &Name) -> Option<Timestamp> {
+        let first = self.index.tree(Table::Due).scan_prefix(timed_prefix(destination)).keys().next()?.ok()?;
+        event_at_end(&first).map(|event| event.timestamp())
+    }
+}

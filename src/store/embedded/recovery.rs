@@ -1,0 +1,177 @@
+//! From what is on disk to a store that works: which parts are believed, which are made anew.
+//!
+//! The journal is the truth. The index is used as it is when its witness agrees, and brought up to date from the journal;
+//! otherwise it is moved aside and made anew from the whole journal. Damage in the journal is skipped up to the next valid
+//! record and reported.
+
+use std::{
+    fs, io,
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+    sync::Mutex,
+};
+
+use super::{
+    OpenError,
+    checkpoint::{Checkpoint, Claimed, Doubt, trust},
+    disk::Disk,
+    draft::Draft,
+    index::{Index, IndexError, Table, meta},
+    journal::{Extent, Position, Segments, Step},
+    totals::Totals,
+};
+
+const INDEX_DIR: &str = "index";
+const SET_ASIDE_DIR: &str = "index.set-aside";
+/// Records applied to the index at a time while the journal is replayed.
+const REPLAY_BATCH: usize = 1000;
+
+/// What recovery made of the disk.
+pub(super) struct Recovered {
+    pub(super) index: Index,
+    pub(super) totals: Totals,
+    pub(super) report: Report,
+}
+
+/// What people may want to know about a start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Why the index was made anew; `None` when it was used as it was.
+    pub rebuilt: Option<String>,
+    /// Journal records that the index hadn't known.
+    pub replayed: u64,
+    /// Bytes of the journal that hold no valid record although valid ones follow.
+    pub damaged_bytes: u64,
+}
+
+/// Opens the index below `dir` and brings it up to date with the journal.
+pub(super) fn recover(disk: &dyn Disk, dir: &Path, segments: &Segments, boot_id: &str) -> Result<Recovered, OpenError> {
+    let checkpoint =
+        Checkpoint::read(disk, dir).map_err(|error| OpenError::io("read the checkpoint in", dir, error))?;
+    let (index, start, rebuilt) = match usable_index(dir, segments, checkpoint.as_ref(), boot_id) {
+        Ok((index, applied)) => (index, applied, None),
+        Err(reason) => (fresh_index(dir)?, Position { segment: 0, offset: 0 }, Some(reason)),
+    };
+    let totals = Mutex::new(Totals::load(&index)?);
+    let mut report = replay(segments, &index, &totals, start)?;
+    let is_news = checkpoint.is_some() || report.replayed > 0;
+    report.rebuilt = rebuilt.filter(|_| is_news);
+    let totals = totals.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok(Recovered { index, totals, report })
+}
+
+/// The index on disk and the position from which the journal has to be replayed; or why it can't be used.
+fn usable_index(
+    dir: &Path,
+    segments: &Segments,
+    checkpoint: Option<&Checkpoint>,
+    boot_id: &str,
+) -> Result<(Index, Position), String> {
+    let path = dir.join(INDEX_DIR);
+    if !path.exists() {
+        return Err(Doubt::Absent.to_string());
+    }
+    let index = open_guarded(&path)?;
+    let claimed = without_panic(|| claimed(&index))?;
+    let holds = |position: Position| segments.holds(position).unwrap_or(false);
+    let applied = trust(claimed.as_ref(), checkpoint, boot_id, holds).map_err(|doubt| doubt.to_string())?;
+    Ok((index, applied))
+}
+
+fn claimed(index: &Index) -> Result<Option<Claimed>, IndexError> {
+    let Some(applied) = index.get(Table::Meta, meta::APPLIED)? else { return Ok(None) };
+    let totals = Totals::load(index)?;
+    Ok(Some(Claimed { applied, numbers: (totals.counts, totals.waiting()) }))
+}
+
+/// Opens the index. A crash during an earlier open may have left a snapshot that makes every open fail (sled issue 1527);
+/// snapshots only save time, so the second try goes without.
+fn open_guarded(path: &Path) -> Result<Index, String> {
+    without_panic(|| Index::open(path)).or_else(|_| {
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("snap.") {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
+        without_panic(|| Index::open(path))
+    })
+}
+
+/// Runs what sled may answer with a panic (19 of 20 flipped bits make it panic).
+fn without_panic<T>(act: impl FnOnce() -> Result<T, IndexError>) -> Result<T, String> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(AssertUnwindSafe(act));
+    panic::set_hook(hook);
+    match result {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("sled panicked on what is on the disk".to_owned()),
+    }
+}
+
+/// An empty index; what was there is kept beside it until the next time, as evidence.
+fn fresh_index(dir: &Path) -> Result<Index, OpenError> {
+    let (path, aside) = (dir.join(INDEX_DIR), dir.join(SET_ASIDE_DIR));
+    if path.exists() {
+        if aside.exists() {
+            fs::remove_dir_all(&aside).map_err(|error| OpenError::io("remove", &aside, error))?;
+        }
+        fs::rename(&path, &aside).map_err(|error| OpenError::io("move aside", &path, error))?;
+    }
+    Ok(Index::open(&path)?)
+}
+
+/// Takes in what the journal says from `start` on.
+fn replay(segments: &Segments, index: &Index, totals: &Mutex<Totals>, start: Position) -> Result<Report, OpenError> {
+    let mut report = Report::default();
+    for segment in segments.numbers().into_iter().filter(|number| *number >= start.segment) {
+        let from = if segment == start.segment { start } else { Position { segment, offset: 0 } };
+        replay_segment(segments, index, totals, from, &mut report).map_err(|error| match error {
+            ReplayError::Journal(error) => OpenError::segment(segment, error),
+            ReplayError::Index(error) => error.into(),
+        })?;
+    }
+    Ok(report)
+}
+
+fn replay_segment(
+    segments: &Segments,
+    index: &Index,
+    totals: &Mutex<Totals>,
+    from: Position,
+    report: &mut Report,
+) -> Result<(), ReplayError> {
+    let Some(mut walk) = segments.walk(from)? else { return Ok(()) };
+    loop {
+        let mut draft = Draft::new(index, totals);
+        for _ in 0..REPLAY_BATCH {
+            match walk.step()? {
+                Step::Record { position, size, record } => {
+                    draft.record(Extent { position, size }, &record)?;
+                    report.replayed += 1;
+                }
+                Step::Damage { from, bytes } => {
+                    report.damaged_bytes += bytes;
+                    tracing::error!(
+                        "journal segment {} is damaged: {bytes} bytes from offset {} on hold no valid record; skipped",
+                        from.segment,
+                        from.offset
+                    );
+                }
+                Step::End { at } => {
+                    draft.apply(at)?;
+                    return Ok(());
+                }
+            }
+        }
+        draft.apply(walk.at())?;
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReplayError {
+    #[error(transparent)]
+    Journal(#[from] io::Error),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}

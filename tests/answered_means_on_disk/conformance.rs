@@ -1,0 +1,340 @@
+//! What every engine of the store has to do, whatever is inside.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use atoms_relay::{
+    clock::Clock,
+    model::{
+        Attempt, DeadReason, DedupKey, DeliveryId, Event, EventId, Name, NewEvent, OriginalHeaders, Outcome, Reading,
+        Timestamp, Verdict,
+    },
+    store::{
+        Acceptance, Claim, EventFilter, EventState, Page, Pause, Replayed, Settled, Settlement, Store, StoreError,
+        embedded::{Embedded, Options, Retention},
+    },
+};
+use bytes::Bytes;
+
+const LEASE: Duration = Duration::from_secs(30);
+const RETENTION: Retention = Retention {
+    delivered: Duration::from_secs(7 * 86_400),
+    dead_letters: Duration::from_secs(30 * 86_400),
+    deduplication: Duration::from_secs(30 * 86_400),
+};
+
+/// A store in a folder of its own, under a clock that tests set.
+struct Bench {
+    dir: tempfile::TempDir,
+    time: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), time: Arc::new(1_790_000_000_000.into()) }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.time.load(std::sync::atomic::Ordering::SeqCst))
+    }
+
+    fn pass(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap();
+        self.time.fetch_add(millis, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn options(&self) -> Options {
+        let time = Arc::clone(&self.time);
+        let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(std::sync::atomic::Ordering::SeqCst)));
+        Options::new(self.path(), RETENTION, 0, clock)
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn open(&self) -> Embedded {
+        Embedded::open(self.options()).unwrap()
+    }
+
+    fn event(&self, number: u32, to: &[&str]) -> NewEvent {
+        let body = format!(
+            r#"{{"id":"{number:024}","event":"a.post-conversation","metadata":{{"agentId":"a","callId":"CALL-{}"}}}}"#,
+            number / 3
+        );
+        self.event_with(body.into_bytes(), to)
+    }
+
+    fn event_with(&self, body: Vec<u8>, to: &[&str]) -> NewEvent {
+        let (source, received_at, reading) = (name("atoms"), self.now(), Reading::of(&body));
+        let mut dice = [0; 10];
+        let key = DedupKey::of(&source, &reading, &body);
+        dice.copy_from_slice(&key.as_bytes()[..10]);
+        let headers = OriginalHeaders {
+            content_type: Some(b"application/json".to_vec()),
+            signature: Some(("x-signature".into(), b"00ff".to_vec())),
+        };
+        NewEvent {
+            event: Event {
+                id: EventId::new(received_at, dice),
+                source,
+                received_at,
+                reading,
+                headers,
+                body: Bytes::from(body),
+            },
+            dedup_key: key,
+            destinations: to.iter().map(|to| name(to)).collect(),
+        }
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn all<C>() -> Page<C> {
+    Page { after: None, limit: 1000 }
+}
+
+fn settlement(claim: &Claim, verdict: Verdict, at: Timestamp) -> Settlement {
+    let attempt = Attempt {
+        number: claim.delivery.attempts + 1,
+        started_at: at,
+        took: Duration::from_millis(5),
+        request: "POST https://crm.example".into(),
+        outcome: Outcome::Answered { status: 503, excerpt: format!("attempt {}", claim.delivery.attempts + 1) },
+    };
+    Settlement { id: claim.id(), token: claim.token, verdict, attempt: Some(attempt) }
+}
+
+async fn claim_one(store: &Embedded, destination: &str) -> Claim {
+    let mut claims = store.claim(&name(destination), 1, LEASE).await.unwrap();
+    claims.pop().expect("nothing is due")
+}
+
+#[tokio::test]
+async fn an_event_is_claimed_by_each_destination_with_its_body() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let new = bench.event(1, &["crm", "slack"]);
+    assert_eq!(store.accept(new.clone()).await.unwrap(), Acceptance::Created);
+    for destination in ["crm", "slack"] {
+        let claim = claim_one(&store, destination).await;
+        assert_eq!(*claim.event, new.event);
+        assert!(store.claim(&name(destination), 8, LEASE).await.unwrap().is_empty(), "claimed twice");
+    }
+    assert!(store.claim(&name("other"), 8, LEASE).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_duplicate_is_told_the_first_id_and_changes_nothing_also_after_a_reopen() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let first = bench.event(1, &["crm"]);
+    store.accept(first.clone()).await.unwrap();
+    bench.pass(Duration::from_secs(1));
+    let second = bench.event(1, &["crm"]);
+    assert_ne!(second.event.id, first.event.id);
+    assert_eq!(store.accept(second.clone()).await.unwrap(), Acceptance::Duplicate(first.event.id));
+    store.close().await.unwrap();
+    drop(store);
+
+    let store = bench.open();
+    assert_eq!(store.accept(second).await.unwrap(), Acceptance::Duplicate(first.event.id));
+    assert_eq!(store.stats().events, 1);
+    assert_eq!(store.claim(&name("crm"), 8, LEASE).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn of_equal_events_at_the_same_moment_one_is_created() {
+    let bench = Bench::new();
+    let store = Arc::new(bench.open());
+    let accepts = (0..32).map(|_| {
+        let (store, event) = (Arc::clone(&store), bench.event(1, &["crm"]));
+        async move { store.accept(event).await.unwrap() }
+    });
+    let answers = futures_join(accepts).await;
+    assert_eq!(answers.iter().filter(|answer| **answer == Acceptance::Created).count(), 1);
+}
+
+async fn futures_join<T: Send + 'static>(
+    futures: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let set: tokio::task::JoinSet<T> = futures.collect();
+    set.join_all().await
+}
+
+#[tokio::test]
+async fn a_retry_comes_when_it_is_due_and_carries_its_history() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let new = bench.event(1, &["crm"]);
+    store.accept(new.clone()).await.unwrap();
+    for round in 1..=3 {
+        let claim = claim_one(&store, "crm").await;
+        assert_eq!(claim.delivery.attempts, round - 1);
+        let due = bench.now().plus(Duration::from_secs(10));
+        let settled = store.settle(vec![settlement(&claim, Verdict::RetryAt(due), bench.now())]).await.unwrap();
+        assert_eq!(settled, [Settled::Recorded]);
+        assert!(store.claim(&name("crm"), 1, LEASE).await.unwrap().is_empty(), "claimed before it is due");
+        assert_eq!(store.next_due(&name("crm")).await.unwrap(), Some(due));
+        bench.pass(Duration::from_secs(10));
+    }
+    let stored = store.event(new.event.id).await.unwrap().unwrap();
+    let (delivery, attempts) = &stored.deliveries[0];
+    assert_eq!(delivery.attempts, 3);
+    assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_settlement_after_the_lease_has_passed_to_another_is_lost() {
+    let bench = Bench::new();
+    let store = bench.open();
+    store.accept(bench.event(1, &["crm"])).await.unwrap();
+    let late = claim_one(&store, "crm").await;
+    bench.pass(LEASE);
+    let present = claim_one(&store, "crm").await;
+    let now = bench.now();
+    assert_eq!(store.settle(vec![settlement(&late, Verdict::Done, now)]).await.unwrap(), [Settled::LeaseLost]);
+    assert_eq!(store.settle(vec![settlement(&present, Verdict::Done, now)]).await.unwrap(), [Settled::Recorded]);
+    assert_eq!(store.settle(vec![settlement(&present, Verdict::Done, now)]).await.unwrap(), [Settled::LeaseLost]);
+}
+
+#[tokio::test]
+async fn a_released_claim_is_due_again_at_once() {
+    let bench = Bench::new();
+    let store = bench.open();
+    store.accept(bench.event(1, &["crm"])).await.unwrap();
+    let claim = claim_one(&store, "crm").await;
+    assert_eq!(store.next_due(&name("crm")).await.unwrap(), None);
+    let release = Settlement { id: claim.id(), token: claim.token, verdict: Verdict::Release, attempt: None };
+    assert_eq!(store.settle(vec![release]).await.unwrap(), [Settled::Recorded]);
+    assert_eq!(claim_one(&store, "crm").await.delivery, claim.delivery);
+}
+
+#[tokio::test]
+async fn claims_come_oldest_due_first() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        let new = bench.event(number, &["crm"]);
+        ids.push(new.event.id);
+        store.accept(new).await.unwrap();
+        bench.pass(Duration::from_millis(1));
+    }
+    let first = store.claim(&name("crm"), 3, LEASE).await.unwrap();
+    let second = store.claim(&name("crm"), 3, LEASE).await.unwrap();
+    let claimed: Vec<_> = first.iter().chain(&second).map(|claim| claim.event.id).collect();
+    assert_eq!(claimed, ids);
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_replayed_under_their_old_key_and_discarded() {
+    let bench = Bench::new();
+    let store = bench.open();
+    for number in 0..3 {
+        store.accept(bench.event(number, &["crm", "slack"])).await.unwrap();
+        bench.pass(Duration::from_millis(1));
+    }
+    for claim in store.claim(&name("crm"), 3, LEASE).await.unwrap() {
+        let dead = settlement(&claim, Verdict::Dead(DeadReason::Rejected), bench.now());
+        store.settle(vec![dead]).await.unwrap();
+    }
+    let page = store.dead_letters(Some(&name("crm")), Page { after: None, limit: 2 }).await.unwrap();
+    let rest = store.dead_letters(Some(&name("crm")), Page { after: page.next, limit: 2 }).await.unwrap();
+    assert_eq!((page.items.len(), rest.items.len(), rest.next), (2, 1, None));
+    assert!(store.dead_letters(Some(&name("slack")), all()).await.unwrap().items.is_empty());
+
+    let [first, second] = [page.items[0].id.clone(), page.items[1].id.clone()];
+    assert_eq!(store.replay(vec![first.clone()]).await.unwrap(), [Replayed::Due]);
+    assert_eq!(store.discard(vec![second.clone(), first.clone()]).await.unwrap(), 1);
+    let claim = claim_one(&store, "crm").await;
+    assert_eq!((claim.id(), claim.delivery.round), (first, 0));
+    assert_eq!(store.dead_letters(None, all()).await.unwrap().items.len(), 1);
+    let crm = store.stats().destinations.into_iter().find(|stats| stats.destination == name("crm")).unwrap();
+    assert_eq!((crm.waiting, crm.in_flight, crm.dead), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_delivered_event_is_sent_again_in_a_new_round() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let new = bench.event(1, &["crm"]);
+    store.accept(new.clone()).await.unwrap();
+    let claim = claim_one(&store, "crm").await;
+    store.settle(vec![settlement(&claim, Verdict::Done, bench.now())]).await.unwrap();
+    let unknown = DeliveryId { event: new.event.id, destination: name("nobody") };
+    assert_eq!(store.replay(vec![claim.id(), unknown]).await.unwrap(), [Replayed::Due, Replayed::Unknown]);
+    assert_eq!(claim_one(&store, "crm").await.delivery.round, 1);
+}
+
+#[tokio::test]
+async fn a_pause_outlives_a_restart() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let pause = Pause { since: bench.now(), reason: "their maintenance".into() };
+    store.set_pause(&name("crm"), Some(pause.clone())).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = bench.open();
+    assert_eq!(store.pause_of(&name("crm")), Some(pause));
+    store.set_pause(&name("crm"), None).await.unwrap();
+    assert_eq!(store.pause_of(&name("crm")), None);
+}
+
+#[tokio::test]
+async fn events_are_listed_newest_first_by_filter_and_page() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let mut ids = Vec::new();
+    for number in 0..7 {
+        let new = bench.event(number, if number == 6 { &[] } else { &["crm"] });
+        ids.insert(0, new.event.id);
+        store.accept(new).await.unwrap();
+        bench.pass(Duration::from_millis(1));
+    }
+    store.accept(bench.event_with(b"not json".to_vec(), &[])).await.unwrap();
+
+    let list = async |filter: EventFilter, page| store.events(filter, page).await.unwrap();
+    let unrouted = list(EventFilter { state: Some(EventState::Unrouted), ..EventFilter::default() }, all()).await;
+    assert_eq!(unrouted.items.iter().map(|event| event.id).collect::<Vec<_>>(), ids[..1]);
+    let unread = list(EventFilter { state: Some(EventState::Quarantined), ..EventFilter::default() }, all()).await;
+    assert_eq!(unread.items.len(), 1);
+    let of_call = EventFilter { call: Some("CALL-0".into()), ..EventFilter::default() };
+    let page = list(of_call.clone(), Page { after: None, limit: 2 }).await;
+    let rest = list(of_call, Page { after: page.next, limit: 2 }).await;
+    let call: Vec<_> = page.items.iter().chain(&rest.items).map(|event| event.id).collect();
+    assert_eq!((call.as_slice(), rest.next), (&ids[4..7], None));
+    let early = EventFilter { until: Some(ids[5].timestamp()), ..EventFilter::default() };
+    assert_eq!(list(early, all()).await.items.len(), 1);
+    let late = EventFilter { since: Some(ids[1].timestamp()), ..EventFilter::default() };
+    assert_eq!(list(late, all()).await.items.len(), 3);
+    assert_eq!((store.stats().unrouted, store.stats().quarantined, store.stats().events), (1, 1, 8));
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let bench = Bench::new();
+    let store = bench.open();
+    store.close().await.unwrap();
+    assert!(matches!(store.accept(bench.event(1, &[])).await, Err(StoreError::Closed)));
+    assert!(store.close().await.is_ok(), "closing twice is no mistake");
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_by_name() {
+    let bench = Bench::new();
+    let _store = bench.open();
+    let refused = Embedded::open(bench.options()).err().unwrap().to_string();
+    assert!(refused.contains("in use by another relay (process "), "{refused}");
+}
+
+#[tokio::test]
+async fn a_wake_up_is_heard_by_whoever_comes_to_listen() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let bell = store.wake(&name("crm"));
+    store.accept(bench.event(1, &["crm"])).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), bell.notified()).await.expect("no wake-up");
+}

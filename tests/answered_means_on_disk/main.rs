@@ -2,3 +2,5 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod conformance;
+mod model;
+mod sim_disk;

@@ -291,7 +291,7 @@ impl Committer {
 
     fn forget(&mut self, event: EventId, batch: &mut Batch<'_>) -> Result<(), CommitError> {
         if let Some(key) = self.index.remembered(event)? {
-            batch.draft.forget(event, key);
+            batch.draft.forget(event, key)?;
             batch.durability = batch.durability.max(Durability::Written);
         }
         Ok(())

@@ -68,12 +68,7 @@ impl<'a> Draft<'a> {
         match record {
             Record::Kept(kept, body) => self.keep(extent, kept, body.len()),
             Record::Moved(moved) => self.move_delivery(extent.position, moved),
-            Record::Remembered(keys) => {
-                for (event, key) in keys {
-                    self.remember(*event, *key);
-                }
-                Ok(())
-            }
+            Record::Remembered(keys) => keys.iter().try_for_each(|(event, key)| self.remember(*event, *key)),
             Record::Paused(destination, pause) => {
                 self.pause(destination, pause.as_ref());
                 Ok(())
@@ -96,7 +91,7 @@ impl<'a> Draft<'a> {
             dedup_key: kept.dedup_key,
             deliveries: deliveries.map(|(delivery, attempts)| (delivery.clone(), attempts_at(attempts))).collect(),
         };
-        self.add_keys(kept.id, &entry);
+        self.add_keys(kept.id, &entry)?;
         self.entries.insert(kept.id, Some(entry));
         Ok(())
     }
@@ -121,20 +116,32 @@ impl<'a> Draft<'a> {
         let Some(entry) = self.entry(event)? else { return Ok(()) };
         self.drop_keys(event, &entry);
         self.entries.insert(event, None);
-        self.remember(event, entry.dedup_key);
+        self.remember(event, entry.dedup_key)
+    }
+
+    fn remember(&mut self, event: EventId, key: DedupKey) -> Result<(), IndexError> {
+        self.take_key(event, key)?;
+        self.changes.insert(Table::Remembered, event.as_bytes(), encode(&key));
         Ok(())
     }
 
-    fn remember(&mut self, event: EventId, key: DedupKey) {
-        self.dedup.insert(key, event);
-        self.changes.insert(Table::Dedup, key.as_bytes(), encode(&event));
-        self.changes.insert(Table::Remembered, event.as_bytes(), encode(&key));
+    /// Forgets that an event was ever there: the same one would be taken for a new one.
+    pub(super) fn forget(&mut self, event: EventId, key: DedupKey) -> Result<(), IndexError> {
+        if self.first_with(key)? == Some(event) {
+            self.changes.remove(Table::Dedup, key.as_bytes());
+        }
+        self.changes.remove(Table::Remembered, event.as_bytes());
+        Ok(())
     }
 
-    /// Forgets that an event was ever there: the same one would be taken for a new one.
-    pub(super) fn forget(&mut self, event: EventId, key: DedupKey) {
-        self.changes.remove(Table::Dedup, key.as_bytes());
-        self.changes.remove(Table::Remembered, event.as_bytes());
+    /// Makes `event` the one that duplicates are told of, unless a newer one is: after the deduplication period the same
+    /// event counts as new, while the old one may still be here.
+    fn take_key(&mut self, event: EventId, key: DedupKey) -> Result<(), IndexError> {
+        if self.first_with(key)?.is_none_or(|present| present <= event) {
+            self.dedup.insert(key, event);
+            self.changes.insert(Table::Dedup, key.as_bytes(), encode(&event));
+        }
+        Ok(())
     }
 
     fn pause(&mut self, destination: &Name, pause: Option<&Pause>) {
@@ -156,15 +163,15 @@ impl<'a> Draft<'a> {
         self.segments.insert(number);
     }
 
-    fn add_keys(&mut self, event: EventId, entry: &Entry) {
+    fn add_keys(&mut self, event: EventId, entry: &Entry) -> Result<(), IndexError> {
         if let Some(call) = call_of(entry) {
             self.changes.insert(Table::Call, &call_key(call, event), Vec::new());
         }
-        self.dedup.insert(entry.dedup_key, event);
-        self.changes.insert(Table::Dedup, entry.dedup_key.as_bytes(), encode(&event));
+        self.take_key(event, entry.dedup_key)?;
         self.segments.insert(entry.position.segment);
         lock(self.totals).add_event(entry);
         entry.deliveries.iter().for_each(|(delivery, _)| self.add_delivery(event, delivery));
+        Ok(())
     }
 
     fn drop_keys(&mut self, event: EventId, entry: &Entry) {

@@ -150,7 +150,6 @@ pub struct Embedded {
     report: Report,
     housekeeping: Housekeeping,
     threads: Mutex<Threads>,
-    _lock: Lock,
 }
 
 #[derive(Default)]
@@ -170,7 +169,7 @@ impl Embedded {
         let Options { path, retention, min_free_disk, segment_bytes, housekeeping_every, disk, boot_id, clock } =
             options;
         disk.create_dir_all(&path).map_err(|error| OpenError::io("create", &path, error))?;
-        let lock = Lock::take(&path).map_err(|error| OpenError::lock(&path, error))?;
+        let lock = Arc::new(Lock::take(&path).map_err(|error| OpenError::lock(&path, error))?);
         let segments = open_segments(&disk, &path)?;
         let recovery::Recovered { index, totals, report } = recovery::recover(&*disk, &path, &segments, &boot_id)?;
         let journal = Journal::start(Arc::clone(&segments), segment_bytes, clock.now())
@@ -184,6 +183,7 @@ impl Embedded {
             segments: Arc::clone(&segments),
             totals: Arc::clone(&totals),
             leases: Arc::clone(&leases),
+            _lock: lock,
         };
         let housekeeping = Housekeeping {
             inbox: inbox.clone(),
@@ -221,7 +221,7 @@ impl Embedded {
         let threads = Threads::start(committer, commands, housekeeping.clone(), housekeeping_every)
             .map_err(|error| OpenError::io("start the threads for", &path, error))?;
         let threads = Mutex::new(threads);
-        Ok(Self { inbox, reader, health, wakes, clock, report, housekeeping, threads, _lock: lock })
+        Ok(Self { inbox, reader, health, wakes, clock, report, housekeeping, threads })
     }
 
     /// What opening found and did.

@@ -17,6 +17,7 @@ use super::{
     index::{Entry, Index, IndexError, Table, call_prefix, event_at_end, parse_timed_key, timed_prefix},
     journal::{Kept, Position, Record, Segments},
     leases::Leases,
+    lock::Lock,
     totals::Totals,
 };
 use crate::{
@@ -39,6 +40,8 @@ pub(super) struct Reader {
     pub(super) segments: Arc<Segments>,
     pub(super) totals: Arc<Mutex<Totals>>,
     pub(super) leases: Arc<Leases>,
+    /// Whoever can reach the files keeps the store locked. Last, so that it is let go of last.
+    pub(super) _lock: Arc<Lock>,
 }
 
 /// Why nothing could be read.

@@ -5,7 +5,8 @@
 //! 1. What [`Journal::sync`] returned `Ok` for is on the disk: bytes, length, and the names of the files.
 //! 2. Written bytes are never written over. A segment ends where its process stopped; the next process starts a new one.
 //! 3. Segments are removed from the oldest on, never from the middle, so what is there is one stretch of history.
-//! 4. After a failed write or sync the journal refuses everything: nobody knows what is on the disk then.
+//! 4. What is read at start was synced before, whoever wrote it.
+//! 5. After a failed write or sync the journal refuses everything: nobody knows what is on the disk then.
 //!
 //! It knows nothing of what its records mean: that is [`super::index`]'s part.
 
@@ -241,7 +242,18 @@ impl Segments {
             }
             files.insert(number, None);
         }
-        Ok(Ok(Arc::new(Self { disk, dir: dir.to_owned(), files: Mutex::new(files) })))
+        let segments = Self { disk, dir: dir.to_owned(), files: Mutex::new(files) };
+        segments.sync_tail()?;
+        Ok(Ok(Arc::new(segments)))
+    }
+
+    /// Makes durable what the last process may have written without a sync before it died. From now on its records count: a
+    /// duplicate of an event that is only in the system's memory must not be told that the event is on disk.
+    fn sync_tail(&self) -> io::Result<()> {
+        if let Some(file) = self.last().and_then(|last| self.file(last).transpose()) {
+            file?.sync()?;
+        }
+        self.disk.sync_dir(&self.dir)
     }
 
     /// Whether the journal reaches as far as `position`.

@@ -1,0 +1,412 @@
+//! The store against a naive model of it, through crashes, power cuts and time.
+//!
+//! The model keeps, for each delivery, the state that must survive anything and the states that the store has acknowledged since
+//! without promising durability. After a power cut any of them may be found; after everything else only the last.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use atoms_relay::{
+    clock::Clock,
+    model::{
+        Attempt, DeadReason, DedupKey, DeliveryId, DeliveryState, Event, EventId, Name, NewEvent, OriginalHeaders,
+        Outcome, Reading, Timestamp, Verdict,
+    },
+    store::{
+        Acceptance, Claim, EventFilter, Page, Pause, Settlement, Store,
+        embedded::{Embedded, OpenError, Options, Retention},
+    },
+};
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use crate::sim_disk::SimDisk;
+
+/// Longer than any test: leases that pass are the conformance suite's matter.
+const LEASE: Duration = Duration::from_secs(10_000 * 86_400);
+const RETENTION: Retention = Retention {
+    delivered: Duration::from_secs(2 * 86_400),
+    dead_letters: Duration::from_secs(4 * 86_400),
+    deduplication: Duration::from_secs(6 * 86_400),
+};
+const DESTINATIONS: [&str; 3] = ["crm", "slack", "api"];
+
+/// What can happen to a store.
+#[derive(Debug, Clone)]
+enum Action {
+    Accept { event: u8, to: u8, size: u16 },
+    Claim { destination: u8, max: u8 },
+    Settle { claim: u8, how: How },
+    Replay { event: u8, destination: u8 },
+    Discard { event: u8, destination: u8 },
+    Pause { destination: u8, on: bool },
+    Pass { hours: u8 },
+    Tidy,
+    Reopen,
+    Kill,
+    CutPower { survival: u8, dice: u64 },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Done,
+    Retry,
+    Dead,
+    Release,
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let how = prop_oneof![3 => Just(How::Done), 2 => Just(How::Retry), 2 => Just(How::Dead), 1 => Just(How::Release)];
+    prop_oneof![
+        10 => (0u8..24, 0u8..8, prop_oneof![4 => 0u16..300, 1 => 3_000u16..20_000])
+            .prop_map(|(event, to, size)| Action::Accept { event, to, size }),
+        6 => (0u8..3, 1u8..5).prop_map(|(destination, max)| Action::Claim { destination, max }),
+        10 => (any::<u8>(), how).prop_map(|(claim, how)| Action::Settle { claim, how }),
+        2 => (0u8..24, 0u8..3).prop_map(|(event, destination)| Action::Replay { event, destination }),
+        1 => (0u8..24, 0u8..3).prop_map(|(event, destination)| Action::Discard { event, destination }),
+        1 => (0u8..3, any::<bool>()).prop_map(|(destination, on)| Action::Pause { destination, on }),
+        3 => (1u8..60).prop_map(|hours| Action::Pass { hours }),
+        3 => Just(Action::Tidy),
+        1 => Just(Action::Reopen),
+        1 => Just(Action::Kill),
+        2 => (prop_oneof![Just(0u8), Just(50), Just(95)], any::<u64>())
+            .prop_map(|(survival, dice)| Action::CutPower { survival, dice }),
+    ]
+}
+
+/// What the model knows of an event.
+#[derive(Debug, Clone)]
+struct Known {
+    body: Bytes,
+    deliveries: BTreeMap<Name, Vec<DeliveryState>>,
+}
+
+/// The store and the model side by side.
+struct Pair {
+    disk: SimDisk,
+    dir: tempfile::TempDir,
+    time: Arc<AtomicU64>,
+    boots: u64,
+    store: Option<Embedded>,
+    claims: Vec<Claim>,
+    /// Events that the store must have, by id.
+    events: BTreeMap<EventId, Known>,
+    /// The event that a second receipt of a number is told of.
+    first: BTreeMap<u8, EventId>,
+    pauses: BTreeMap<Name, bool>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut pair = Self {
+            disk: SimDisk::default(),
+            dir: tempfile::tempdir().unwrap(),
+            time: Arc::new(1_790_000_000_000.into()),
+            boots: 1,
+            store: None,
+            claims: Vec::new(),
+            events: BTreeMap::new(),
+            first: BTreeMap::new(),
+            pauses: BTreeMap::new(),
+        };
+        pair.open();
+        pair
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.time.load(Ordering::SeqCst))
+    }
+
+    fn open(&mut self) {
+        let time = Arc::clone(&self.time);
+        let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(Ordering::SeqCst)));
+        let mut options = Options::new(self.dir.path(), RETENTION, 0, clock);
+        options.disk = Arc::new(self.disk.clone());
+        options.boot_id = self.boots.to_string();
+        options.segment_bytes = 8 * 1024;
+        options.housekeeping_every = Duration::from_secs(1_000_000_000);
+        // The threads of a store that was dropped end by themselves; until then it is still locked.
+        self.store = (0..2_000).find_map(|_| match Embedded::open(options.clone()) {
+            Err(OpenError::Locked { .. }) => {
+                std::thread::yield_now();
+                std::thread::park_timeout(Duration::from_millis(5));
+                None
+            }
+            opened => Some(opened.unwrap()),
+        });
+    }
+
+    fn store(&self) -> &Embedded {
+        self.store.as_ref().unwrap()
+    }
+
+    async fn act(&mut self, action: &Action) {
+        match *action {
+            Action::Accept { event, to, size } => self.accept(event, to, size).await,
+            Action::Claim { destination, max } => self.claim(destination, max).await,
+            Action::Settle { claim, how } => self.settle(claim, how).await,
+            Action::Replay { event, destination } => self.replay(event, destination).await,
+            Action::Discard { event, destination } => self.discard(event, destination).await,
+            Action::Pause { destination, on } => self.pause(destination, on).await,
+            Action::Pass { hours } => {
+                self.time.fetch_add(u64::from(hours) * 3_600_000 + 1, Ordering::SeqCst);
+            }
+            Action::Tidy => self.tidy().await,
+            Action::Reopen => {
+                self.store().close().await.unwrap();
+                self.make_durable();
+                self.reopen();
+            }
+            Action::Kill => {
+                self.reopen();
+                self.make_durable();
+                self.purge_what_is_back().await;
+            }
+            Action::CutPower { survival, dice } => {
+                self.store = None;
+                let mut dice = fastrand::Rng::with_seed(dice);
+                self.disk.cut_power(|| dice.u8(0..100) < survival);
+                self.boots += 1;
+                self.reopen();
+                self.accept_what_survived().await;
+            }
+        }
+        // One millisecond between actions keeps ids in order.
+        self.time.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn reopen(&mut self) {
+        self.claims.clear();
+        self.store = None;
+        self.open();
+    }
+
+    /// Everything acknowledged so far survives a power cut from now on.
+    fn make_durable(&mut self) {
+        for states in self.events.values_mut().flat_map(|known| known.deliveries.values_mut()) {
+            states.drain(..states.len() - 1);
+        }
+    }
+
+    async fn accept(&mut self, number: u8, to: u8, size: u16) {
+        let new = self.new_event(number, to, size);
+        let (id, body) = (new.event.id, new.event.body.clone());
+        let destinations = new.destinations.clone();
+        let known =
+            self.first.get(&number).filter(|first| first.timestamp().plus(RETENTION.deduplication) > self.now());
+        let expected = known.map_or(Acceptance::Created, |first| Acceptance::Duplicate(*first));
+        assert_eq!(self.store().accept(new).await.unwrap(), expected);
+        if expected == Acceptance::Created {
+            let waiting = DeliveryState::Waiting { due: id.timestamp() };
+            let deliveries = destinations.into_iter().map(|name| (name, vec![waiting])).collect();
+            self.events.insert(id, Known { body, deliveries });
+            self.first.insert(number, id);
+            self.make_durable();
+        }
+    }
+
+    fn new_event(&self, number: u8, to: u8, size: u16) -> NewEvent {
+        let body = format!(r#"{{"id":"{number}","event":"a.b","pad":"{}"}}"#, "x".repeat(size.into()));
+        let (source, received_at, body) = (name("atoms"), self.now(), Bytes::from(body));
+        let reading = Reading::of(&body);
+        let dedup_key = DedupKey::of(&source, &reading, &body);
+        let (id, headers) = (EventId::new(received_at, [number; 10]), OriginalHeaders::default());
+        let destinations = (0..3).filter(|bit| to & (1 << bit) != 0).map(destination).collect();
+        NewEvent { event: Event { id, source, received_at, reading, headers, body }, dedup_key, destinations }
+    }
+
+    async fn claim(&mut self, to: u8, max: u8) {
+        let name = destination(to);
+        let now = self.now();
+        let claims = self.store().claim(&name, max.into(), LEASE).await.unwrap();
+        let due = |state: &DeliveryState| matches!(state, DeliveryState::Waiting { due } if *due <= now);
+        let expected = self.events.iter().filter(|(id, known)| {
+            let held = self.claims.iter().any(|claim| claim.event.id == **id && claim.delivery.destination == name);
+            !held && known.deliveries.get(&name).and_then(|states| states.last()).is_some_and(due)
+        });
+        assert_eq!(claims.len(), expected.count().min(max.into()), "claims of {name}");
+        for claim in &claims {
+            let known = &self.events[&claim.event.id];
+            assert_eq!(claim.event.body, known.body);
+            assert_eq!(Some(&claim.delivery.state), known.deliveries[&name].last());
+        }
+        self.claims.extend(claims);
+    }
+
+    async fn settle(&mut self, which: u8, how: How) {
+        if self.claims.is_empty() {
+            return;
+        }
+        let claim = self.claims.swap_remove(usize::from(which) % self.claims.len());
+        let now = self.now();
+        let verdict = match how {
+            How::Done => Verdict::Done,
+            How::Retry => Verdict::RetryAt(now.plus(Duration::from_secs(3600))),
+            How::Dead => Verdict::Dead(DeadReason::Rejected),
+            How::Release => Verdict::Release,
+        };
+        let number = claim.delivery.attempts + 1;
+        let outcome = Outcome::Answered { status: 500, excerpt: "no".into() };
+        let attempt = Attempt { number, started_at: now, took: Duration::ZERO, request: "POST".into(), outcome };
+        let settlement = Settlement { id: claim.id(), token: claim.token, verdict, attempt: Some(attempt) };
+        self.store().settle(vec![settlement]).await.unwrap();
+        self.note(&claim.id(), |state| state.after(verdict, now).ok());
+        if matches!(how, How::Dead) {
+            self.make_durable();
+        }
+    }
+
+    async fn replay(&mut self, event: u8, to: u8) {
+        let Some(id) = self.delivery(event, to) else { return };
+        self.store().replay(vec![id.clone()]).await.unwrap();
+        let due = self.now();
+        self.note(&id, |_| Some(DeliveryState::Waiting { due }));
+        self.make_durable();
+    }
+
+    async fn discard(&mut self, event: u8, to: u8) {
+        let Some(id) = self.delivery(event, to) else { return };
+        let discarded = self.store().discard(vec![id.clone()]).await.unwrap();
+        let at = self.now();
+        let mut was_dead = 0;
+        self.note(&id, |state| {
+            was_dead = state.is_dead().into();
+            state.is_dead().then_some(DeliveryState::Discarded { at })
+        });
+        assert_eq!(discarded, was_dead);
+        if was_dead == 1 {
+            self.make_durable();
+        }
+    }
+
+    async fn pause(&mut self, to: u8, on: bool) {
+        let name = destination(to);
+        let pause = on.then(|| Pause { since: self.now(), reason: String::new() });
+        self.store().set_pause(&name, pause).await.unwrap();
+        self.pauses.insert(name, on);
+        self.make_durable();
+    }
+
+    async fn tidy(&mut self) {
+        self.store().tidy().await.unwrap();
+        let now = self.now();
+        self.events.retain(|id, known| {
+            let settled = |state: &DeliveryState| match state {
+                DeliveryState::Waiting { .. } => Timestamp::MAX,
+                DeliveryState::Delivered { at } | DeliveryState::Discarded { at } => at.plus(RETENTION.delivered),
+                DeliveryState::Dead { at, .. } => at.plus(RETENTION.dead_letters),
+            };
+            let ends = known.deliveries.values().filter_map(|states| states.last()).map(settled);
+            ends.chain([id.timestamp().plus(RETENTION.delivered)]).max().unwrap() > now
+        });
+    }
+
+    /// After a power cut: what the store found must be something it had acknowledged, and is the truth from then on.
+    async fn accept_what_survived(&mut self) {
+        let found = self.list().await;
+        for (id, known) in &mut self.events {
+            let states = found.get(id).unwrap_or_else(|| panic!("event {id} was acknowledged and is gone"));
+            for (destination, possible) in &mut known.deliveries {
+                let state = states[destination];
+                assert!(possible.contains(&state), "{id} to {destination}: {state:?} is none of {possible:?}");
+                *possible = vec![state];
+            }
+        }
+        self.purge_what_is_back().await;
+    }
+
+    /// After a crash events that had been purged may be back, where the index was rebuilt: they are purged again.
+    async fn purge_what_is_back(&mut self) {
+        for id in self.list().await.keys().filter(|id| !self.events.contains_key(id)) {
+            assert!(id.timestamp().plus(RETENTION.delivered) <= self.now(), "event {id} came from nowhere");
+        }
+        self.tidy().await;
+    }
+
+    /// What the store has must be what the model has.
+    async fn compare(&self) {
+        let found = self.list().await;
+        let known = self.events.iter().map(|(id, known)| {
+            let states = known.deliveries.iter().map(|(name, states)| (name.clone(), *states.last().unwrap()));
+            (*id, states.collect::<BTreeMap<_, _>>())
+        });
+        assert_eq!(found, known.collect::<BTreeMap<_, _>>());
+
+        let stats = self.store().stats();
+        assert_eq!(stats.events, found.len() as u64);
+        for numbers in stats.destinations {
+            let states = || found.values().filter_map(|states| states.get(&numbers.destination));
+            assert_eq!(numbers.waiting, states().filter(|state| state.is_waiting()).count() as u64);
+            assert_eq!(numbers.dead, states().filter(|state| state.is_dead()).count() as u64);
+            let listed = self.store().dead_letters(Some(&numbers.destination), everything()).await.unwrap();
+            assert_eq!(numbers.dead, listed.items.len() as u64);
+        }
+        for (name, on) in &self.pauses {
+            assert_eq!(self.store().pause_of(name).is_some(), *on, "pause of {name}");
+        }
+        for (id, known) in self.events.iter().take(2) {
+            let stored = self.store().event(*id).await.unwrap().unwrap();
+            assert_eq!(stored.event.body, known.body);
+        }
+    }
+
+    async fn list(&self) -> BTreeMap<EventId, BTreeMap<Name, DeliveryState>> {
+        let listing = self.store().events(EventFilter::default(), everything()).await.unwrap();
+        let states = |event: atoms_relay::store::EventSummary| {
+            let deliveries = event.deliveries.into_iter();
+            (event.id, deliveries.map(|delivery| (delivery.destination, delivery.state)).collect())
+        };
+        listing.items.into_iter().map(states).collect()
+    }
+
+    /// The delivery of the newest event with this number that the model knows, if it goes there.
+    fn delivery(&self, number: u8, to: u8) -> Option<DeliveryId> {
+        let (event, name) = (*self.first.get(&number)?, destination(to));
+        let known = self.events.get(&event)?;
+        known.deliveries.contains_key(&name).then_some(DeliveryId { event, destination: name })
+    }
+
+    fn note(&mut self, id: &DeliveryId, step: impl FnOnce(DeliveryState) -> Option<DeliveryState>) {
+        let Some(known) = self.events.get_mut(&id.event) else { return };
+        let states = known.deliveries.get_mut(&id.destination).unwrap();
+        states.extend(step(*states.last().unwrap()));
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn destination(number: u8) -> Name {
+    name(DESTINATIONS[usize::from(number) % DESTINATIONS.len()])
+}
+
+fn everything<C>() -> Page<C> {
+    Page { after: None, limit: 10_000 }
+}
+
+fn cases() -> u32 {
+    if std::env::var_os("RELAY_TEST_LONG").is_some() { 2_000 } else { 48 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_store_does_what_a_naive_model_does(actions in proptest::collection::vec(action(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut pair = Pair::new();
+            for action in &actions {
+                pair.act(action).await;
+                pair.compare().await;
+            }
+        });
+    }
+}

@@ -1,116 +1,16 @@
 //! What every engine of the store has to do, whatever is inside.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use atoms_relay::{
-    clock::Clock,
-    model::{
-        Attempt, DeadReason, DedupKey, DeliveryId, Event, EventId, Name, NewEvent, OriginalHeaders, Outcome, Reading,
-        Timestamp, Verdict,
-    },
+    model::{DeadReason, DeliveryId, Verdict},
     store::{
-        Acceptance, Claim, EventFilter, EventState, Page, Pause, Replayed, Settled, Settlement, Store, StoreError,
-        embedded::{Embedded, Options, Retention},
+        Acceptance, EventFilter, EventState, Page, Pause, Replayed, Settled, Settlement, Store, StoreError,
+        embedded::Embedded,
     },
 };
-use bytes::Bytes;
 
-const LEASE: Duration = Duration::from_secs(30);
-const RETENTION: Retention = Retention {
-    delivered: Duration::from_secs(7 * 86_400),
-    dead_letters: Duration::from_secs(30 * 86_400),
-    deduplication: Duration::from_secs(30 * 86_400),
-};
-
-/// A store in a folder of its own, under a clock that tests set.
-struct Bench {
-    dir: tempfile::TempDir,
-    time: Arc<std::sync::atomic::AtomicU64>,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), time: Arc::new(1_790_000_000_000.into()) }
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.time.load(std::sync::atomic::Ordering::SeqCst))
-    }
-
-    fn pass(&self, time: Duration) {
-        let millis = u64::try_from(time.as_millis()).unwrap();
-        self.time.fetch_add(millis, std::sync::atomic::Ordering::SeqCst);
-    }
-
-    fn options(&self) -> Options {
-        let time = Arc::clone(&self.time);
-        let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(std::sync::atomic::Ordering::SeqCst)));
-        Options::new(self.path(), RETENTION, 0, clock)
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    fn open(&self) -> Embedded {
-        Embedded::open(self.options()).unwrap()
-    }
-
-    fn event(&self, number: u32, to: &[&str]) -> NewEvent {
-        let body = format!(
-            r#"{{"id":"{number:024}","event":"a.post-conversation","metadata":{{"agentId":"a","callId":"CALL-{}"}}}}"#,
-            number / 3
-        );
-        self.event_with(body.into_bytes(), to)
-    }
-
-    fn event_with(&self, body: Vec<u8>, to: &[&str]) -> NewEvent {
-        let (source, received_at, reading) = (name("atoms"), self.now(), Reading::of(&body));
-        let mut dice = [0; 10];
-        let key = DedupKey::of(&source, &reading, &body);
-        dice.copy_from_slice(&key.as_bytes()[..10]);
-        let headers = OriginalHeaders {
-            content_type: Some(b"application/json".to_vec()),
-            signature: Some(("x-signature".into(), b"00ff".to_vec())),
-        };
-        NewEvent {
-            event: Event {
-                id: EventId::new(received_at, dice),
-                source,
-                received_at,
-                reading,
-                headers,
-                body: Bytes::from(body),
-            },
-            dedup_key: key,
-            destinations: to.iter().map(|to| name(to)).collect(),
-        }
-    }
-}
-
-fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
-}
-
-fn all<C>() -> Page<C> {
-    Page { after: None, limit: 1000 }
-}
-
-fn settlement(claim: &Claim, verdict: Verdict, at: Timestamp) -> Settlement {
-    let attempt = Attempt {
-        number: claim.delivery.attempts + 1,
-        started_at: at,
-        took: Duration::from_millis(5),
-        request: "POST https://crm.example".into(),
-        outcome: Outcome::Answered { status: 503, excerpt: format!("attempt {}", claim.delivery.attempts + 1) },
-    };
-    Settlement { id: claim.id(), token: claim.token, verdict, attempt: Some(attempt) }
-}
-
-async fn claim_one(store: &Embedded, destination: &str) -> Claim {
-    let mut claims = store.claim(&name(destination), 1, LEASE).await.unwrap();
-    claims.pop().expect("nothing is due")
-}
+use crate::bench::{Bench, LEASE, claim_one, everything, name, settlement};
 
 #[tokio::test]
 async fn an_event_is_claimed_by_each_destination_with_its_body() {
@@ -244,14 +144,14 @@ async fn dead_letters_are_listed_replayed_under_their_old_key_and_discarded() {
     let page = store.dead_letters(Some(&name("crm")), Page { after: None, limit: 2 }).await.unwrap();
     let rest = store.dead_letters(Some(&name("crm")), Page { after: page.next, limit: 2 }).await.unwrap();
     assert_eq!((page.items.len(), rest.items.len(), rest.next), (2, 1, None));
-    assert!(store.dead_letters(Some(&name("slack")), all()).await.unwrap().items.is_empty());
+    assert!(store.dead_letters(Some(&name("slack")), everything()).await.unwrap().items.is_empty());
 
     let [first, second] = [page.items[0].id.clone(), page.items[1].id.clone()];
     assert_eq!(store.replay(vec![first.clone()]).await.unwrap(), [Replayed::Due]);
     assert_eq!(store.discard(vec![second.clone(), first.clone()]).await.unwrap(), 1);
     let claim = claim_one(&store, "crm").await;
     assert_eq!((claim.id(), claim.delivery.round), (first, 0));
-    assert_eq!(store.dead_letters(None, all()).await.unwrap().items.len(), 1);
+    assert_eq!(store.dead_letters(None, everything()).await.unwrap().items.len(), 1);
     let crm = store.stats().destinations.into_iter().find(|stats| stats.destination == name("crm")).unwrap();
     assert_eq!((crm.waiting, crm.in_flight, crm.dead), (1, 1, 1));
 }
@@ -297,9 +197,11 @@ async fn events_are_listed_newest_first_by_filter_and_page() {
     store.accept(bench.event_with(b"not json".to_vec(), &[])).await.unwrap();
 
     let list = async |filter: EventFilter, page| store.events(filter, page).await.unwrap();
-    let unrouted = list(EventFilter { state: Some(EventState::Unrouted), ..EventFilter::default() }, all()).await;
+    let unrouted =
+        list(EventFilter { state: Some(EventState::Unrouted), ..EventFilter::default() }, everything()).await;
     assert_eq!(unrouted.items.iter().map(|event| event.id).collect::<Vec<_>>(), ids[..1]);
-    let unread = list(EventFilter { state: Some(EventState::Quarantined), ..EventFilter::default() }, all()).await;
+    let unread =
+        list(EventFilter { state: Some(EventState::Quarantined), ..EventFilter::default() }, everything()).await;
     assert_eq!(unread.items.len(), 1);
     let of_call = EventFilter { call: Some("CALL-0".into()), ..EventFilter::default() };
     let page = list(of_call.clone(), Page { after: None, limit: 2 }).await;
@@ -307,9 +209,9 @@ async fn events_are_listed_newest_first_by_filter_and_page() {
     let call: Vec<_> = page.items.iter().chain(&rest.items).map(|event| event.id).collect();
     assert_eq!((call.as_slice(), rest.next), (&ids[4..7], None));
     let early = EventFilter { until: Some(ids[5].timestamp()), ..EventFilter::default() };
-    assert_eq!(list(early, all()).await.items.len(), 1);
+    assert_eq!(list(early, everything()).await.items.len(), 1);
     let late = EventFilter { since: Some(ids[1].timestamp()), ..EventFilter::default() };
-    assert_eq!(list(late, all()).await.items.len(), 3);
+    assert_eq!(list(late, everything()).await.items.len(), 3);
     assert_eq!((store.stats().unrouted, store.stats().quarantined, store.stats().events), (1, 1, 8));
 }
 

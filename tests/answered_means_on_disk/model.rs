@@ -19,14 +19,17 @@ use atoms_relay::{
         Outcome, Reading, Timestamp, Verdict,
     },
     store::{
-        Acceptance, Claim, EventFilter, Page, Pause, Settlement, Store,
-        embedded::{Embedded, OpenError, Options, Retention},
+        Acceptance, Claim, EventFilter, Pause, Settlement, Store,
+        embedded::{Embedded, Options, Retention},
     },
 };
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use crate::sim_disk::SimDisk;
+use crate::{
+    bench::{everything, is_long_run, name, open},
+    sim_disk::SimDisk,
+};
 
 /// Longer than any test: leases that pass are the conformance suite's matter.
 const LEASE: Duration = Duration::from_secs(10_000 * 86_400);
@@ -131,15 +134,7 @@ impl Pair {
         options.boot_id = self.boots.to_string();
         options.segment_bytes = 8 * 1024;
         options.housekeeping_every = Duration::from_secs(1_000_000_000);
-        // The threads of a store that was dropped end by themselves; until then it is still locked.
-        self.store = (0..2_000).find_map(|_| match Embedded::open(options.clone()) {
-            Err(OpenError::Locked { .. }) => {
-                std::thread::yield_now();
-                std::thread::park_timeout(Duration::from_millis(5));
-                None
-            }
-            opened => Some(opened.unwrap()),
-        });
+        self.store = Some(open(&options).unwrap());
     }
 
     fn store(&self) -> &Embedded {
@@ -341,9 +336,9 @@ impl Pair {
         let stats = self.store().stats();
         assert_eq!(stats.events, found.len() as u64);
         for numbers in stats.destinations {
-            let states = || found.values().filter_map(|states| states.get(&numbers.destination));
-            assert_eq!(numbers.waiting, states().filter(|state| state.is_waiting()).count() as u64);
-            assert_eq!(numbers.dead, states().filter(|state| state.is_dead()).count() as u64);
+            let there = || found.values().filter_map(|states| states.get(&numbers.destination));
+            assert_eq!(numbers.waiting, there().filter(|state| state.is_waiting()).count() as u64);
+            assert_eq!(numbers.dead, there().filter(|state| state.is_dead()).count() as u64);
             let listed = self.store().dead_letters(Some(&numbers.destination), everything()).await.unwrap();
             assert_eq!(numbers.dead, listed.items.len() as u64);
         }
@@ -379,20 +374,12 @@ impl Pair {
     }
 }
 
-fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
-}
-
 fn destination(number: u8) -> Name {
     name(DESTINATIONS[usize::from(number) % DESTINATIONS.len()])
 }
 
-fn everything<C>() -> Page<C> {
-    Page { after: None, limit: 10_000 }
-}
-
 fn cases() -> u32 {
-    if std::env::var_os("RELAY_TEST_LONG").is_some() { 2_000 } else { 48 }
+    if is_long_run() { 2_000 } else { 40 }
 }
 
 proptest! {

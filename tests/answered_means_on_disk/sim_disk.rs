@@ -115,13 +115,12 @@ impl SimDisk {
 impl Content {
     fn after_cut(&self, survives: &mut impl FnMut() -> bool) -> Vec<u8> {
         let size = if self.live.len() == self.synced.len() || survives() { self.live.len() } else { self.synced.len() };
-        let mut bytes = vec![0; size];
-        for start in (0..size).step_by(BLOCK) {
-            let range = start..(start + BLOCK).min(size);
-            let block = |of: &[u8]| -> Vec<u8> { range.clone().map(|at| of.get(at).copied().unwrap_or(0)).collect() };
-            let (live, synced) = (block(&self.live), block(&self.synced));
-            let kept = if live == synced || survives() { live } else { synced };
-            bytes[range].copy_from_slice(&kept);
+        let padded = |of: &[u8]| [&of[..of.len().min(size)], &vec![0; size.saturating_sub(of.len())]].concat();
+        let (mut bytes, live) = (padded(&self.synced), padded(&self.live));
+        for (block, live) in bytes.chunks_mut(BLOCK).zip(live.chunks(BLOCK)) {
+            if block != live && survives() {
+                block.copy_from_slice(live);
+            }
         }
         bytes
     }
@@ -212,7 +211,8 @@ impl DiskFile for SimFile {
     fn sync(&self) -> io::Result<()> {
         self.disk.operate(|_| {
             let mut content = self.inode.lock().unwrap();
-            content.synced = content.live.clone();
+            let live = content.live.clone();
+            content.synced = live;
             Ok(())
         })
     }

@@ -146,8 +146,7 @@ impl Committer {
     /// Carries a batch out and answers it. Returns whether it was the last one.
     fn commit(&mut self, commands: impl Iterator<Item = Command>) -> bool {
         if let Some(failure) = self.health.failure() {
-            commands.for_each(|command| command.refuse(&failure));
-            return false;
+            return refuse_all(commands, &failure);
         }
         let (index, totals) = (self.index.clone(), Arc::clone(&self.totals));
         let mut batch = Batch::new(Draft::new(&index, &totals));
@@ -170,53 +169,74 @@ impl Committer {
         let now = self.clock.now();
         match command {
             Command::Accept(new, reply) => {
-                let acceptance = self.accept(&new, batch, now)?;
-                batch.answers.push(answer(reply, acceptance));
+                let accepted = self.accept(&new, batch, now);
+                self.answer_later(accepted, reply, batch)
             }
             Command::Settle(settlements, reply) => {
-                let settled = settlements.into_iter().map(|settlement| self.settle(settlement, batch, now));
-                let settled = settled.collect::<Result<_, _>>()?;
-                batch.answers.push(answer(reply, settled));
+                let settled = settlements.into_iter().map(|settlement| self.settle(settlement, batch, now)).collect();
+                self.answer_later(settled, reply, batch)
             }
             Command::Replay(ids, reply) => {
-                let replayed = ids.iter().map(|id| self.replay(id, batch, now)).collect::<Result<_, _>>()?;
-                batch.answers.push(answer(reply, replayed));
+                let replayed = ids.iter().map(|id| self.replay(id, batch, now)).collect();
+                self.answer_later(replayed, reply, batch)
             }
             Command::Discard(ids, reply) => {
-                let discarded = ids.iter().map(|id| self.discard(id, batch, now)).sum::<Result<usize, _>>()?;
-                batch.answers.push(answer(reply, discarded));
+                let discarded = ids.iter().map(|id| self.discard(id, batch, now)).sum();
+                self.answer_later(discarded, reply, batch)
             }
             Command::Pause(destination, pause, reply) => {
-                self.write(&Record::Paused(destination, pause), batch, Durability::Synced)?;
-                batch.answers.push(answer(reply, ()));
-            }
-            Command::Sync(reply) => batch.must_reach(Durability::Synced, answer(reply, ())),
-            Command::Close(reply) => {
-                batch.closes = true;
-                batch.must_reach(Durability::Synced, answer(reply, ()));
+                let written = self.write(&Record::Paused(destination, pause), batch, Durability::Synced);
+                self.answer_later(written, reply, batch)
             }
             Command::Purge(events, reply) => {
-                events.into_iter().try_for_each(|event| self.purge(event, batch, now))?;
-                batch.answers.push(answer(reply, ()));
+                let purged = events.into_iter().try_for_each(|event| self.purge(event, batch, now));
+                self.answer_later(purged, reply, batch)
             }
             Command::Forget(events, reply) => {
-                events.into_iter().try_for_each(|event| self.forget(event, batch))?;
-                batch.answers.push(answer(reply, ()));
+                let forgotten = events.into_iter().try_for_each(|event| self.forget(event, batch));
+                self.answer_later(forgotten, reply, batch)
             }
             Command::Carry(segment, events, reply) => {
-                events.into_iter().try_for_each(|event| self.carry(segment, event, batch))?;
-                batch.must_reach(Durability::Synced, answer(reply, ()));
-            }
-            Command::Roll(age, reply) => {
-                self.journal.roll_if_older(age, now)?;
-                batch.answers.push(answer(reply, ()));
+                let carried = events.into_iter().try_for_each(|event| self.carry(segment, event, batch));
+                self.answer_later(carried, reply, batch)
             }
             Command::Drop(segment, remembered, reply) => {
-                self.drop_segment(segment, &remembered, batch)?;
-                batch.must_reach(Durability::Synced, answer(reply, ()));
+                let dropped = self.drop_segment(segment, &remembered, batch);
+                self.answer_later(dropped, reply, batch)
+            }
+            Command::Roll(age, reply) => {
+                let rolled = self.journal.roll_if_older(age, now).map_err(CommitError::from);
+                self.answer_later(rolled, reply, batch)
+            }
+            Command::Sync(reply) => {
+                batch.durability = Durability::Synced;
+                self.answer_later(Ok(()), reply, batch)
+            }
+            Command::Close(reply) => {
+                batch.closes = true;
+                self.answer_later(Ok(()), reply, batch)
             }
         }
-        Ok(())
+    }
+
+    /// Keeps the answer back until the batch is durable. A failure fails the store before its reply is let go of, so that
+    /// whoever waits for that finds out why.
+    fn answer_later<T: 'static>(
+        &self,
+        result: Result<T, CommitError>,
+        reply: Reply<T>,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), CommitError> {
+        match result {
+            Ok(value) => {
+                batch.answers.push(answer(reply, value));
+                Ok(())
+            }
+            Err(error) => {
+                self.health.fail(&error.to_string());
+                Err(error)
+            }
+        }
     }
 
     fn accept(&mut self, new: &NewEvent, batch: &mut Batch<'_>, now: Timestamp) -> Result<Acceptance, CommitError> {
@@ -325,6 +345,7 @@ impl Committer {
             self.write(&Record::Paused(destination, Some(pause)), batch, Durability::Synced)?;
         }
         batch.draft.drop_segment(segment);
+        batch.durability = Durability::Synced;
         batch.dropped.push(segment);
         Ok(())
     }
@@ -385,16 +406,21 @@ impl<'a> Batch<'a> {
             closes: false,
         }
     }
+}
 
-    fn must_reach(&mut self, durability: Durability, answer: Answer) {
-        self.durability = self.durability.max(durability);
-        self.answers.push(answer);
+/// Answers all commands with an error. Returns whether one of them closes the store.
+fn refuse_all(commands: impl Iterator<Item = Command>, failure: &StoreError) -> bool {
+    let mut closes = false;
+    for command in commands {
+        closes |= command.refuse(failure);
     }
+    closes
 }
 
 impl Command {
-    /// Answers with an error.
-    pub(super) fn refuse(self, error: &StoreError) {
+    /// Answers with an error. Returns whether it was the last command all the same.
+    fn refuse(self, error: &StoreError) -> bool {
+        let closes = matches!(self, Self::Close(_));
         let error = error.clone();
         match self {
             Self::Accept(_, reply) => drop(reply.send(Err(error))),
@@ -410,5 +436,6 @@ impl Command {
             | Self::Roll(_, reply)
             | Self::Close(reply) => drop(reply.send(Err(error))),
         }
+        closes
     }
 }

@@ -107,9 +107,9 @@ impl Housekeeping {
 
     fn purge(&self) -> Result<(), HousekeepingError> {
         let now = self.clock.now();
-        let newest = EventId::lowest_at(self.retention.newest_to_expire(now));
+        let end = EventId::lowest_at(self.retention.received_before_to_expire(now));
         let mut expired = Vec::new();
-        for item in self.reader.index.tree(Table::Event).range(..newest.as_bytes().to_vec()) {
+        for item in self.reader.index.tree(Table::Event).range(..end.as_bytes().to_vec()) {
             let (key, value) = item.map_err(IndexError::from)?;
             let entry = super::index::decode(&value)?;
             expired.extend(event_at_end(&key).filter(|event| self.retention.is_expired(*event, &entry, now)));
@@ -121,9 +121,9 @@ impl Housekeeping {
     }
 
     fn forget(&self) -> Result<(), HousekeepingError> {
-        let newest = EventId::lowest_at(self.retention.newest_to_forget(self.clock.now()));
+        let end = EventId::lowest_at(self.retention.received_before_to_forget(self.clock.now()));
         let mut forgotten = Vec::new();
-        for key in self.reader.index.tree(Table::Remembered).range(..newest.as_bytes().to_vec()).keys() {
+        for key in self.reader.index.tree(Table::Remembered).range(..end.as_bytes().to_vec()).keys() {
             forgotten.extend(event_at_end(&key.map_err(IndexError::from)?));
             if forgotten.len() >= SLICE {
                 self.ask(|reply| Command::Forget(std::mem::take(&mut forgotten), reply))?;

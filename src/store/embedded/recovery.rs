@@ -99,11 +99,7 @@ fn open_guarded(path: &Path) -> Result<Index, String> {
 
 /// Runs what sled may answer with a panic (19 of 20 flipped bits make it panic).
 fn without_panic<T>(act: impl FnOnce() -> Result<T, IndexError>) -> Result<T, String> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let result = panic::catch_unwind(AssertUnwindSafe(act));
-    panic::set_hook(hook);
-    match result {
+    match panic::catch_unwind(AssertUnwindSafe(act)) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("sled panicked on what is on the disk".to_owned()),
     }

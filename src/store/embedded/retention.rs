@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::index::Entry;
 use crate::model::{DeliveryState, EventId, Timestamp};
 
+/// The resolution of [`Timestamp`]: what ends now has ended.
+const ONE_MILLISECOND: Duration = Duration::from_millis(1);
+
 /// How long what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -39,14 +42,14 @@ impl Retention {
         first.timestamp().plus(self.deduplication) <= now
     }
 
-    /// Events received after this can't have expired: a search needs to go no further.
-    pub(super) fn newest_to_expire(&self, now: Timestamp) -> Timestamp {
-        now.minus(self.delivered.min(self.dead_letters))
+    /// Events received at this time or later can't have expired: a search needs to go no further.
+    pub(super) fn received_before_to_expire(&self, now: Timestamp) -> Timestamp {
+        now.minus(self.delivered.min(self.dead_letters)).plus(ONE_MILLISECOND)
     }
 
-    /// Events received after this can't be forgotten yet.
-    pub(super) fn newest_to_forget(&self, now: Timestamp) -> Timestamp {
-        now.minus(self.deduplication)
+    /// Events received at this time or later can't be forgotten yet.
+    pub(super) fn received_before_to_forget(&self, now: Timestamp) -> Timestamp {
+        now.minus(self.deduplication).plus(ONE_MILLISECOND)
     }
 }
 

@@ -23,3 +23,5 @@ pub mod verify;
 
 pub mod clock;
 pub mod store;
+
+pub mod ingest;

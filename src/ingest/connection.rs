@@ -1,0 +1,96 @@
+//! One connection: HTTP/1.1 until somebody has enough.
+//!
+//! hyper's own timer for heads is off. It would make, set and drop a timer for every request; one timer for each
+//! connection, moved only when it fires, bounds the same and also a client that doesn't read its answers.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout},
+};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{
+    Ingest, Settings, answer,
+    connections::{Activity, Place, Wish},
+    receive::receive,
+};
+
+/// The longest head, and the most that is read ahead of a connection. A usual body fits in as well.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// How long to take, and throw away, what a client still sends after its connection's last answer. Without that the
+/// kernel resets the connection, and the client never reads why it was refused.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Serves a connection until it ends, or its patience does, or `place` is needed for something else.
+pub(super) async fn serve(stream: TcpStream, ingest: Arc<Ingest>, place: Place) {
+    let activity = Arc::clone(place.activity());
+    let settings = ingest.settings.clone();
+    let service = TowerToHyperService::new(
+        ServiceBuilder::new()
+            .layer(CatchPanicLayer::custom(answer::panicked))
+            .map_future({
+                let activity = Arc::clone(&activity);
+                move |request| Arc::clone(&activity).busy_with(request)
+            })
+            .service_fn(move |request: Request<Incoming>| receive(Arc::clone(&ingest), request)),
+    );
+    let mut connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_buf_size(READ_BUFFER_BYTES)
+        // Whoever closes its sending half after a request still gets the answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service);
+    loop {
+        // The connection first: what has arrived already is worth more than any wish.
+        tokio::select! {
+            biased;
+            end = &mut connection => {
+                match end {
+                    Ok(()) => linger(connection.into_parts().io.into_inner(), &activity).await,
+                    Err(error) => tracing::debug!(reason = %error, "a connection broke"),
+                }
+                return;
+            }
+            wish = activity.wish() => match wish {
+                Wish::Nothing => {}
+                Wish::Finish => std::pin::Pin::new(&mut connection).graceful_shutdown(),
+                Wish::MakeRoom | Wish::GiveUp => return,
+            },
+            () = patience_ends(&activity, &settings) => return,
+        }
+    }
+}
+
+/// Waits until nothing has happened on the connection for too long.
+async fn patience_ends(activity: &Activity, settings: &Settings) {
+    loop {
+        let look_again = Instant::now() + settings.keep_alive;
+        let until = activity.patience(settings).unwrap_or(look_again);
+        if until <= Instant::now() {
+            return;
+        }
+        sleep_until(until).await;
+    }
+}
+
+/// Closes our half and waits for the other one.
+async fn linger(mut stream: TcpStream, activity: &Activity) {
+    let drain = async {
+        let mut sink = [0; 4096];
+        if stream.shutdown().await.is_ok() {
+            while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
+        }
+    };
+    tokio::select! {
+        _ = timeout(LINGER, drain) => {}
+        _ = activity.wish() => {}
+    }
+}

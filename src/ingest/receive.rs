@@ -1,0 +1,105 @@
+//! One request, from its head to its answer.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header, request::Parts};
+use http_body::Body;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    Ingest, Source,
+    answer::{Answer, Refused},
+    body::{self, Share},
+    head::{self, Wanted},
+    receipt::Receipt,
+};
+use crate::{
+    clock,
+    store::{Acceptance, StoreError},
+};
+
+/// How long to wait before the store is asked again that had no room. Room comes when somebody makes some, or when a
+/// segment is deleted; neither needs to be seen sooner.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Answers `request`.
+pub(super) async fn receive(
+    ingest: Arc<Ingest>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    // hyper hides a Content-Length beside a Transfer-Encoding. RFC 9112 section 6.1 wants such connections closed, for
+    // somebody between us may have split the bytes in another way.
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let mut response = match ingest.answer(request).await {
+        Ok(answer) => answer.into_response(),
+        Err(refused) => {
+            refused.log();
+            refused.into_response()
+        }
+    };
+    if is_chunked {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+impl Ingest {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, Refused> {
+        let head_at = Instant::now();
+        let deadline = head_at + self.settings.accept_deadline;
+        let (head, body) = request.into_parts();
+        let max_body = self.settings.max_body;
+        let source = match head::screen(&head, body.size_hint().exact(), &self.sources, max_body)? {
+            Wanted::Health => return Ok(Answer::Healthy),
+            Wanted::HandIn(source) => source,
+        };
+        let (body, share) = body::read(body, max_body, &self.memory, head_at + self.settings.body_deadline).await?;
+        let receipt = self.verify(source, &head, body)?;
+        self.commit_by(deadline, receipt, share).await
+    }
+
+    fn verify(&self, source: &Source, head: &Parts, body: Bytes) -> Result<Receipt, Refused> {
+        let dice = clock::random_bytes()?;
+        Receipt::verify(source, &head.headers, body, self.clock.now(), dice)
+            .map_err(|refusal| Refused::Forged { path_of: source.name.clone(), refusal })
+    }
+
+    /// Commits in a task of its own, which goes on when nobody waits for the answer any more, and answers until
+    /// `deadline`. The body keeps its `share` of the memory as long as the task has it.
+    async fn commit_by(self: Arc<Self>, deadline: Instant, receipt: Receipt, share: Share) -> Result<Answer, Refused> {
+        let ingest = Arc::clone(&self);
+        let commit = self.commits.spawn(async move {
+            let answer = ingest.commit(&receipt, deadline).await;
+            drop(share);
+            answer
+        });
+        match timeout_at(deadline, commit).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => Err(Refused::NotInTime),
+            },
+            Err(_elapsed) => Err(Refused::NotInTime),
+        }
+    }
+
+    /// Asks the store until it has the event; while it has no room, again and again until `deadline`, for the sender
+    /// won't.
+    async fn commit(&self, receipt: &Receipt, deadline: Instant) -> Result<Answer, Refused> {
+        loop {
+            let event = receipt.event(&self.routes);
+            let is_readable = event.event.reading.envelope().is_some();
+            match self.store.accept(event).await {
+                // An attempt that failed may have stored it all the same.
+                Ok(Acceptance::Duplicate(first)) if first != receipt.id => return Ok(Answer::Duplicate(first)),
+                Ok(_) if is_readable => return Ok(Answer::Accepted(receipt.id)),
+                Ok(_) => return Ok(Answer::Quarantined(receipt.id)),
+                Err(StoreError::DiskFull(_)) if Instant::now() + RETRY_PAUSE < deadline => sleep(RETRY_PAUSE).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

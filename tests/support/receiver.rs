@@ -1,0 +1,133 @@
+//! The public side of the relay over a real store in a directory of its own.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use atoms_relay::{
+    clock::Clock,
+    ingest::{self, Ingest, Settings, Source},
+    model::{EventId, Name},
+    route::{Route, Routes},
+    store::{
+        EventFilter, EventSummary, Page, Store, StoredEvent,
+        embedded::{Embedded, Options, Retention},
+    },
+    verify::Verifier,
+};
+use http::HeaderName;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    fixtures::{SECOND_SECRET, SECRET},
+    within,
+};
+
+/// The longest body that it takes, unless a test wants another.
+pub const MAX_BODY: u64 = 256 * 1024;
+
+/// The destination of all events.
+pub const DESTINATION: &str = "crm";
+
+/// An ingest that runs. It stops when it is dropped.
+pub struct Receiver {
+    pub address: SocketAddr,
+    pub store: Arc<dyn Store>,
+    directory: TempDir,
+    stop: CancellationToken,
+    serving: JoinSet<()>,
+}
+
+impl Receiver {
+    /// Starts one with an empty store.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts one with an empty store and settings that `adjust` has changed.
+    pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_in(TempDir::new().unwrap(), adjust).await
+    }
+
+    /// Starts one with the store in `directory`.
+    pub async fn start_in(directory: TempDir, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let store = open(directory.path(), 0);
+        Self::start_over(store, directory, adjust).await
+    }
+
+    /// Starts one whose disk never has enough room.
+    pub async fn start_on_a_full_disk(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = open(directory.path(), u64::MAX);
+        Self::start_over(store, directory, adjust).await
+    }
+
+    async fn start_over(store: Arc<dyn Store>, directory: TempDir, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::new(MAX_BODY, Duration::from_secs(20));
+        adjust(&mut settings);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let ingest = Ingest::new(settings, sources(), Arc::new(routes()), Arc::clone(&store), Clock::system());
+        let mut serving = JoinSet::new();
+        serving.spawn(ingest::serve(listener, Arc::new(ingest), stop.clone()));
+        Self { address, store, directory, stop, serving }
+    }
+
+    /// Wants it to stop, but doesn't wait for that.
+    pub fn ask_to_stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Stops it, and returns the directory with what it stored.
+    pub async fn stop(mut self) -> TempDir {
+        self.stop.cancel();
+        within("stopping", self.serving.join_next()).await.unwrap().unwrap();
+        within("closing the store", self.store.close()).await.unwrap();
+        self.directory
+    }
+
+    /// All that is stored, newest first.
+    pub async fn events(&self) -> Vec<EventSummary> {
+        let mut events = Vec::new();
+        let mut after = None;
+        loop {
+            let page = Page { after, limit: 1000 };
+            let listing = self.store.events(EventFilter::default(), page).await.unwrap();
+            events.extend(listing.items);
+            after = listing.next;
+            if after.is_none() {
+                return events;
+            }
+        }
+    }
+
+    /// A stored event.
+    pub async fn event(&self, id: &str) -> StoredEvent {
+        let id: EventId = id.parse().unwrap();
+        self.store.event(id).await.unwrap().unwrap_or_else(|| panic!("{id} is not stored"))
+    }
+}
+
+/// Two sources: one as Atoms is today, with two secrets, and one that uses the older header.
+fn sources() -> Vec<Source> {
+    let source = |name, path: &str, header, secrets: &[&str]| Source {
+        name: Name::new(name).unwrap(),
+        path: path.into(),
+        verifier: Verifier::new(HeaderName::from_static(header), secrets.iter().copied()).unwrap(),
+    };
+    vec![
+        source("atoms", "/webhook", "x-signature", &[SECOND_SECRET, SECRET]),
+        source("atoms-old", "/old", "x-atoms-signature", &[SECRET]),
+    ]
+}
+
+fn routes() -> Routes {
+    let to = vec![Name::new(DESTINATION).unwrap()];
+    Routes::new(vec![Route { name: "everything".into(), sources: None, agents: None, events: None, to }])
+}
+
+fn open(directory: &Path, min_free_disk: u64) -> Arc<dyn Store> {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let retention = Retention { delivered: day, dead_letters: day, deduplication: day };
+    Arc::new(Embedded::open(Options::new(directory, retention, min_free_disk, Clock::system())).unwrap())
+}

@@ -245,7 +245,7 @@ async fn a_chunked_request_ends_its_connection() {
     wire.send(&Request::signed(fixtures::event("e1")).chunked().bytes()).await;
     let answer = wire.answer().await;
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-    wire.closed().await;
+    wire.closed().await.unwrap();
 }
 
 #[tokio::test]
@@ -295,7 +295,7 @@ async fn a_head_that_trickles_is_cut_off() {
     let mut wire = Wire::connect(receiver.address).await;
     let head = Request::signed(fixtures::event("e1")).head();
     wire.send(&head[..head.len() / 2]).await;
-    wire.closed().await;
+    drop(wire.closed().await);
     assert!(began.elapsed() >= SHORT);
 }
 
@@ -310,7 +310,7 @@ async fn a_connection_may_be_idle_for_a_while_and_not_for_ever() {
     wire.send(&Request::new("GET /healthz HTTP/1.1").bytes()).await;
     assert_eq!(wire.answer().await.status, 200);
     let began = Instant::now();
-    wire.closed().await;
+    wire.closed().await.unwrap();
     assert!(began.elapsed() >= SHORT * 9 / 10, "{:?}", began.elapsed());
 }
 
@@ -332,7 +332,7 @@ async fn a_body_that_trickles_is_refused_with_408() {
     let answer = answer.expect("it was let trickle");
     assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
     assert!(began.elapsed() >= SHORT);
-    wire.closed().await;
+    wire.closed().await.unwrap();
 }
 
 #[tokio::test]
@@ -386,7 +386,18 @@ async fn a_body_that_says_it_is_too_long_is_refused_before_it_is_sent() {
     let head = format!("POST /webhook HTTP/1.1\r\nHost: relay\r\nContent-Length: {}\r\n\r\n", MAX_BODY + 1);
     wire.send(head.as_bytes()).await;
     assert_eq!(wire.answer().await.status, 413);
-    wire.closed().await;
+    wire.closed().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_sends_on_after_a_refusal_can_still_read_why() {
+    let receiver = Receiver::start().await;
+    let more_than_sockets_buffer = vec![b' '; 16 * 1024 * 1024];
+    let mut wire = Wire::connect(receiver.address).await;
+    wire.try_send(&Request::signed(more_than_sockets_buffer).bytes()).await.unwrap();
+    assert_eq!(wire.answer().await.status, 413);
+    wire.finish_sending().await;
+    wire.closed().await.unwrap();
 }
 
 // Ends
@@ -440,7 +451,7 @@ async fn requests_that_run_at_a_stop_are_answered_and_idle_connections_are_close
     assert_eq!(waiting.answer().await.status, 100, "by now the relay knows of all three");
 
     receiver.ask_to_stop();
-    idle.closed().await;
+    idle.closed().await.unwrap();
     running.send(&body[10..]).await;
     let answer = running.answer().await;
     assert_taken(&answer, "accepted");
@@ -463,5 +474,5 @@ async fn a_stop_does_not_wait_for_ever() {
     let began = Instant::now();
     receiver.stop().await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    wire.closed().await;
+    drop(wire.closed().await);
 }

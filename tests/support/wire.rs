@@ -1,6 +1,6 @@
 //! HTTP/1.1 by hand: what a well-behaved client library doesn't send is what has to be tested.
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr};
 
 use atoms_relay::verify;
 use tokio::{
@@ -131,7 +131,12 @@ impl Wire {
 
     /// Sends `bytes`. A connection that the other side has closed is no error here: its answer says more.
     pub async fn send(&mut self, bytes: &[u8]) {
-        drop(within("sending", self.0.write_all(bytes)).await);
+        drop(self.try_send(bytes).await);
+    }
+
+    /// Sends `bytes`, if the other side takes them.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        within("sending", self.0.write_all(bytes)).await
     }
 
     /// Closes our half.
@@ -166,11 +171,12 @@ impl Wire {
         Some(answer)
     }
 
-    /// Waits until the other side has closed the connection.
-    pub async fn closed(&mut self) {
+    /// Waits until the other side has closed the connection; whether it ended or was reset.
+    pub async fn closed(&mut self) -> io::Result<()> {
         let mut rest = Vec::new();
-        drop(within("the closing of a connection", self.0.read_to_end(&mut rest)).await);
+        let end = within("the closing of a connection", self.0.read_to_end(&mut rest)).await;
         assert!(rest.is_empty(), "closed only after {:?}", String::from_utf8_lossy(&rest));
+        end.map(|_| ())
     }
 
     async fn line(&mut self) -> Option<String> {

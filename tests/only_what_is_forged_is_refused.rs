@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use atoms_relay::model::{Envelope, Reading};
 use support::{
+    disk::TroubledDisk,
     eventually,
     fixtures::{self, Vector},
     receiver::{DESTINATION, MAX_BODY, Receiver},
     wire::{Answer, Request, Wire},
     within,
 };
-use tokio::task::JoinSet;
+use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
 /// Short enough for a test to wait for, long enough for a busy machine to send a request in.
 const SHORT: Duration = Duration::from_secs(1);
@@ -324,8 +325,8 @@ async fn a_body_that_trickles_is_refused_with_408() {
     let mut answer = None;
     for byte in fixtures::event("e1") {
         wire.send(&[byte]).await;
-        if let Ok(early) = tokio::time::timeout(SHORT / 10, wire.answer()).await {
-            answer = Some(early);
+        if timeout(SHORT / 10, wire.wait_for_bytes()).await.is_ok() {
+            answer = Some(wire.answer().await);
             break;
         }
     }
@@ -337,13 +338,42 @@ async fn a_body_that_trickles_is_refused_with_408() {
 
 #[tokio::test]
 async fn when_the_disk_is_full_a_request_is_held_until_its_deadline() {
-    let receiver = Receiver::start_on_a_full_disk(|settings| settings.accept_deadline = SHORT).await;
+    let disk = TroubledDisk::default();
+    disk.set_full(true);
+    let receiver = Receiver::start_on(&disk, |settings| settings.accept_deadline = SHORT).await;
     let began = Instant::now();
     let answer = Request::signed(fixtures::event("e1")).send(receiver.address).await;
-    assert_eq!(answer.status, 503, "{answer:?}");
-    assert_eq!(answer.header("retry-after"), Some("10"));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("10")), "{answer:?}");
     assert!(began.elapsed() >= SHORT / 2, "{:?}", began.elapsed());
     assert!(receiver.events().await.is_empty());
+}
+
+#[tokio::test]
+async fn when_the_disk_has_room_again_a_held_request_is_accepted() {
+    let disk = TroubledDisk::default();
+    disk.set_full(true);
+    let receiver = Receiver::start_on(&disk, |_| {}).await;
+    let mut wire = Wire::connect(receiver.address).await;
+    wire.send(&Request::signed(fixtures::event("e1")).bytes()).await;
+    assert!(timeout(SHORT, wire.wait_for_bytes()).await.is_err(), "it was answered without room");
+    disk.set_full(false);
+    assert_taken(&wire.answer().await, "accepted");
+}
+
+#[tokio::test]
+async fn what_the_store_did_not_answer_in_time_is_committed_before_the_end() {
+    let disk = TroubledDisk::default();
+    let mut receiver = Receiver::start_on(&disk, |settings| settings.accept_deadline = SHORT).await;
+    disk.set_stuck(true);
+    let request = Request::signed(fixtures::event("e1"));
+    assert_eq!(request.send(receiver.address).await.status, 503);
+    receiver.ask_to_stop();
+    let address = receiver.address;
+    eventually("refusing connections", async || TcpStream::connect(address).await.err()).await;
+    assert!(!receiver.has_stopped(), "it stopped with a commit on its way");
+    disk.set_stuck(false);
+    let receiver = Receiver::start_in(receiver.stop().await, |_| {}).await;
+    assert_taken(&request.send(receiver.address).await, "duplicate");
 }
 
 #[tokio::test]
@@ -461,7 +491,7 @@ async fn requests_that_run_at_a_stop_are_answered_and_idle_connections_are_close
 
     let address = receiver.address;
     let directory = receiver.stop().await;
-    eventually("refusing connections", async || tokio::net::TcpStream::connect(address).await.err()).await;
+    eventually("refusing connections", async || TcpStream::connect(address).await.err()).await;
     assert_eq!(Receiver::start_in(directory, |_| {}).await.events().await.len(), 2);
 }
 

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses what it needs")]
 
+pub mod disk;
 pub mod fixtures;
 pub mod receiver;
 pub mod sink;

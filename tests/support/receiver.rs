@@ -9,7 +9,10 @@ use atoms_relay::{
     route::{Route, Routes},
     store::{
         EventFilter, EventSummary, Page, Store, StoredEvent,
-        embedded::{Embedded, Options, Retention},
+        embedded::{
+            Embedded, Options, Retention,
+            disk::{Disk, RealDisk},
+        },
     },
     verify::Verifier,
 };
@@ -19,6 +22,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    disk::TroubledDisk,
     fixtures::{SECOND_SECRET, SECRET},
     within,
 };
@@ -28,6 +32,9 @@ pub const MAX_BODY: u64 = 256 * 1024;
 
 /// The destination of all events.
 pub const DESTINATION: &str = "crm";
+
+/// In bytes: every machine that can build this has as much.
+const MIN_FREE_DISK: u64 = 1024 * 1024;
 
 /// An ingest that runs. It stops when it is dropped.
 pub struct Receiver {
@@ -51,18 +58,16 @@ impl Receiver {
 
     /// Starts one with the store in `directory`.
     pub async fn start_in(directory: TempDir, adjust: impl FnOnce(&mut Settings)) -> Self {
-        let store = open(directory.path(), 0);
-        Self::start_over(store, directory, adjust).await
+        Self::start_over(Arc::new(RealDisk), directory, adjust).await
     }
 
-    /// Starts one whose disk never has enough room.
-    pub async fn start_on_a_full_disk(adjust: impl FnOnce(&mut Settings)) -> Self {
-        let directory = TempDir::new().unwrap();
-        let store = open(directory.path(), u64::MAX);
-        Self::start_over(store, directory, adjust).await
+    /// Starts one with an empty store on `disk`.
+    pub async fn start_on(disk: &TroubledDisk, adjust: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_over(Arc::new(disk.clone()), TempDir::new().unwrap(), adjust).await
     }
 
-    async fn start_over(store: Arc<dyn Store>, directory: TempDir, adjust: impl FnOnce(&mut Settings)) -> Self {
+    async fn start_over(disk: Arc<dyn Disk>, directory: TempDir, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let store = open(directory.path(), disk);
         let mut settings = Settings::new(MAX_BODY, Duration::from_secs(20));
         adjust(&mut settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -78,10 +83,20 @@ impl Receiver {
         self.stop.cancel();
     }
 
+    /// Whether it has stopped.
+    pub fn has_stopped(&mut self) -> bool {
+        match self.serving.try_join_next() {
+            Some(ended) => ended.map(|()| true).unwrap(),
+            None => self.serving.is_empty(),
+        }
+    }
+
     /// Stops it, and returns the directory with what it stored.
     pub async fn stop(mut self) -> TempDir {
         self.stop.cancel();
-        within("stopping", self.serving.join_next()).await.unwrap().unwrap();
+        while let Some(ended) = within("stopping", self.serving.join_next()).await {
+            ended.unwrap();
+        }
         within("closing the store", self.store.close()).await.unwrap();
         self.directory
     }
@@ -126,8 +141,9 @@ fn routes() -> Routes {
     Routes::new(vec![Route { name: "everything".into(), sources: None, agents: None, events: None, to }])
 }
 
-fn open(directory: &Path, min_free_disk: u64) -> Arc<dyn Store> {
+fn open(directory: &Path, disk: Arc<dyn Disk>) -> Arc<dyn Store> {
     let day = Duration::from_secs(24 * 60 * 60);
     let retention = Retention { delivered: day, dead_letters: day, deduplication: day };
-    Arc::new(Embedded::open(Options::new(directory, retention, min_free_disk, Clock::system())).unwrap())
+    let options = Options { disk, ..Options::new(directory, retention, MIN_FREE_DISK, Clock::system()) };
+    Arc::new(Embedded::open(options).unwrap())
 }

@@ -149,6 +149,11 @@ impl Wire {
         self.0.get_ref().set_zero_linger().unwrap();
     }
 
+    /// Waits until there is something to read, and leaves it there.
+    pub async fn wait_for_bytes(&mut self) {
+        self.0.fill_buf().await.unwrap();
+    }
+
     /// Reads one answer with its body.
     pub async fn answer(&mut self) -> Answer {
         within("an answer", self.try_answer()).await.unwrap_or_else(|| panic!("the connection ended without an answer"))

@@ -202,6 +202,8 @@ pub enum FailureKind {
     Unsendable,
     /// The relay was stopping.
     Interrupted,
+    /// The relay's own code failed.
+    Bug,
 }
 
 impl fmt::Display for Outcome {
@@ -221,6 +223,7 @@ impl fmt::Display for FailureKind {
             Self::Broken => "the connection broke",
             Self::Unsendable => "not sendable",
             Self::Interrupted => "interrupted by a stop of the relay",
+            Self::Bug => "a bug in the relay, please report it",
         })
     }
 }

@@ -16,6 +16,7 @@
 pub mod model;
 
 pub mod breaker;
+pub mod outcome;
 pub mod retry;
 pub mod route;
 pub mod transform;

@@ -23,6 +23,7 @@ pub mod transform;
 pub mod verify;
 
 pub mod clock;
+pub mod send;
 pub mod store;
 
 pub mod ingest;

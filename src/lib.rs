@@ -27,3 +27,4 @@ pub mod send;
 pub mod store;
 
 pub mod ingest;
+pub mod dispatch;

@@ -1,0 +1,411 @@
+//! Hours of scheduling without a clock, a queue on disk or a network.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{
+    model::{Event, EventId, FailureKind, Name, OriginalHeaders, Outcome, Reading},
+    outcome::Fault,
+};
+
+const START: Timestamp = Timestamp::from_millis(1_790_012_345_000);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const TOOK: Duration = Duration::from_millis(100);
+const DOWN: Meaning = Meaning::Retry(Fault::Destination);
+const WRONG: Meaning = Meaning::StopDestination { advice: "correct `url`" };
+
+/// A planner in a world where queue and destination do what the test says, and time passes when nothing is left to do.
+struct World {
+    planner: Planner,
+    now: Timestamp,
+    end: Timestamp,
+    pause: Option<Pause>,
+    /// The queue: deliveries that nobody holds, by due time.
+    queue: BTreeMap<(Timestamp, EventId), Delivery>,
+    in_flight: Vec<(Timestamp, Claim)>,
+    /// What an attempt means that ends at a time.
+    destination: fn(Timestamp) -> Meaning,
+    attempts: Vec<Timestamp>,
+    most_at_once: usize,
+    looks: Vec<Timestamp>,
+    delivered: usize,
+    dead: usize,
+    notices: Vec<Notice>,
+}
+
+impl World {
+    fn new(backlog: u8, destination: fn(Timestamp) -> Meaning) -> Self {
+        let policy = RetryPolicy::try_new(Duration::from_secs(5), HOUR, 72 * HOUR).unwrap();
+        let queue = (0..backlog).map(|n| ((START, EventId::from_bytes([n; 16])), delivery())).collect();
+        Self {
+            planner: Planner::new(NonZeroUsize::new(8).unwrap(), policy),
+            now: START,
+            end: START,
+            pause: None,
+            queue,
+            in_flight: Vec::new(),
+            destination,
+            attempts: Vec::new(),
+            most_at_once: 0,
+            looks: Vec::new(),
+            delivered: 0,
+            dead: 0,
+            notices: Vec::new(),
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: self.now, pause: self.pause.clone() }
+    }
+
+    /// Lets time pass. Everything takes a step of its own, and no two steps without end happen at one time.
+    fn run(&mut self, time: Duration) {
+        self.end = self.now.plus(time);
+        self.step(Input::Nudged);
+        let mut steps_at_once = 0;
+        loop {
+            let next_end = self.in_flight.iter().map(|(end, _)| *end).min().unwrap_or(Timestamp::MAX);
+            let next = next_end.min(self.planner.wake_at(&self.moment()));
+            if next > self.end {
+                self.now = self.end;
+                return;
+            }
+            steps_at_once = if next > self.now { 0 } else { steps_at_once + 1 };
+            assert!(steps_at_once < 1_000, "the lane spins");
+            self.now = self.now.max(next);
+            let ended = self.take_ended();
+            self.step(if ended.is_empty() { Input::Nudged } else { Input::Ended(ended) });
+        }
+    }
+
+    fn take_ended(&mut self) -> Vec<Ended> {
+        let now = self.now;
+        let over: Vec<_> = self.in_flight.extract_if(.., |(end, _)| *end <= now).collect();
+        over.into_iter().map(|(_, claim)| ended(&claim, (self.destination)(now))).collect()
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            for action in self.planner.apply(input, &self.moment()) {
+                inputs.extend(self.perform(action));
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Look(max) => return Some(Input::Looked(Ok(self.look(max.get())))),
+            Action::Attempt(claim) => {
+                self.attempts.push(self.now);
+                self.in_flight.push((self.now.plus(TOOK), claim));
+                self.most_at_once = self.most_at_once.max(self.in_flight.len());
+            }
+            Action::Settle(settlements) => {
+                for settlement in &settlements {
+                    self.settle(settlement);
+                }
+                let answers = vec![Settled::Recorded; settlements.len()];
+                return Some(Input::Settled(settlements, Ok(answers)));
+            }
+            Action::Tell(notice) => self.notices.push(notice),
+        }
+        None
+    }
+
+    fn look(&mut self, max: usize) -> Found {
+        self.looks.push(self.now);
+        let due: Vec<_> = self.queue.keys().take_while(|(due, _)| *due <= self.now).take(max).copied().collect();
+        let claims = due.into_iter().map(|key| claim(key.1, self.queue.remove(&key).unwrap())).collect();
+        Found { claims, next_due: self.queue.keys().next().map(|(due, _)| *due) }
+    }
+
+    fn settle(&mut self, settlement: &Settlement) {
+        let delivery =
+            Delivery { retries: settlement.attempt.as_ref().map_or(0, |attempt| attempt.number), ..delivery() };
+        match settlement.verdict {
+            Verdict::Done => self.delivered += 1,
+            Verdict::Dead(_) => self.dead += 1,
+            Verdict::Release => drop(self.queue.insert((self.now, settlement.id.event), delivery)),
+            Verdict::RetryAt(due) => drop(self.queue.insert((due, settlement.id.event), delivery)),
+        }
+    }
+
+    fn told(&self) -> Vec<String> {
+        let kind = |notice: &Notice| match notice {
+            Notice::Condition(condition) => format!("{condition:?}").split([' ', '{']).next().unwrap().to_owned(),
+            other => format!("{other:?}").split('(').next().unwrap().to_owned(),
+        };
+        self.notices.iter().map(kind).collect()
+    }
+}
+
+fn name() -> Name {
+    Name::new("crm").unwrap()
+}
+
+fn delivery() -> Delivery {
+    Delivery::new(name(), START)
+}
+
+fn claim(id: EventId, delivery: Delivery) -> Claim {
+    let event = Event {
+        id,
+        source: Name::new("atoms").unwrap(),
+        received_at: START,
+        reading: Reading::Quarantined("not read here".into()),
+        headers: OriginalHeaders::default(),
+        body: Bytes::new(),
+    };
+    Claim { token: ClaimToken(0), event: event.into(), delivery }
+}
+
+fn ended(claim: &Claim, meaning: Meaning) -> Ended {
+    let outcome = Outcome::Failed { kind: FailureKind::Connect, detail: "Connection refused".into() };
+    let attempt =
+        Attempt { number: claim.delivery.retries + 1, started_at: START, took: TOOK, request: String::new(), outcome };
+    Ended { id: claim.id(), token: claim.token, delivery: claim.delivery.clone(), attempt, meaning, roll: 0.5 }
+}
+
+fn moment(now: Timestamp) -> Moment {
+    Moment { now, pause: None }
+}
+
+fn planner() -> Planner {
+    World::new(0, |_| Meaning::Success).planner
+}
+
+fn found(claims: Vec<Claim>, next_due: Option<Timestamp>) -> Input {
+    Input::Looked(Ok(Found { claims, next_due }))
+}
+
+/// The actions as words, in order.
+fn words(actions: &[Action]) -> Vec<String> {
+    let word = |action: &Action| match action {
+        Action::Look(max) => format!("look for {max}"),
+        Action::Attempt(_) => "attempt".to_owned(),
+        Action::Settle(settlements) => {
+            format!("settle {:?}", settlements.iter().map(|settlement| settlement.verdict).collect::<Vec<_>>())
+        }
+        Action::Tell(Notice::StoreFails(_)) => "the store fails".to_owned(),
+        Action::Tell(notice) => format!("{notice:?}"),
+    };
+    actions.iter().map(word).collect()
+}
+
+#[test]
+fn an_hour_with_a_dead_destination_costs_some_probes_and_no_delivery() {
+    let mut world = World::new(200, |_| DOWN);
+    world.run(HOUR);
+    assert_eq!(world.queue.len(), 200);
+    assert!((60..75).contains(&world.attempts.len()), "{} attempts", world.attempts.len());
+    assert_eq!(world.told(), ["Tripped"]);
+}
+
+#[test]
+fn a_destination_that_comes_back_is_noticed_within_a_minute_and_gets_all_of_its_backlog() {
+    let mut world = World::new(200, |now| if now < START.plus(HOUR) { DOWN } else { Meaning::Success });
+    world.run(HOUR + MINUTE + MINUTE / 4);
+    assert!(world.delivered > 100, "{} delivered", world.delivered);
+    world.run(HOUR + HOUR / 4);
+    assert_eq!((world.delivered, world.queue.len()), (200, 0));
+    assert_eq!(world.told(), ["Tripped", "Flowing"]);
+}
+
+#[test]
+fn a_start_with_a_backlog_begins_with_one_attempt_and_ends_at_the_configured_concurrency() {
+    let mut world = World::new(100, |_| Meaning::Success);
+    world.run(MINUTE);
+    let rounds: Vec<_> = world.attempts.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
+    assert_eq!(rounds[..5], [1, 2, 4, 8, 8]);
+    assert_eq!((world.most_at_once, world.delivered), (8, 100));
+}
+
+#[test]
+fn retry_after_silences_the_lane_for_as_long_as_it_was_asked_to() {
+    let until = START.plus(10 * MINUTE);
+    let mut world = World::new(50, |now| {
+        let until = START.plus(10 * MINUTE);
+        if now < until { Meaning::Throttled { until: Some(until) } } else { Meaning::Success }
+    });
+    world.run(HOUR);
+    assert_eq!(world.attempts.iter().filter(|at| **at < until).count(), 1);
+    assert_eq!(world.attempts[1], until);
+    assert_eq!(world.delivered, 50);
+    assert_eq!(world.told(), ["Throttled", "Flowing"]);
+}
+
+#[test]
+fn a_wrong_destination_gets_one_request_until_a_person_resumes_it() {
+    let mut world = World::new(50, |_| WRONG);
+    world.run(24 * HOUR);
+    assert_eq!((world.attempts.len(), world.queue.len()), (1, 50));
+    assert_eq!(world.told(), ["Stopped"]);
+    world.destination = |_| Meaning::Success;
+    world.step(Input::Resumed);
+    world.run(MINUTE);
+    assert_eq!(world.delivered, 50);
+    assert_eq!(world.told(), ["Stopped", "Flowing"]);
+}
+
+#[test]
+fn an_event_that_is_refused_dies_alone() {
+    let mut world = World::new(50, |now| if now == START.plus(TOOK) { Meaning::RejectEvent } else { Meaning::Success });
+    world.run(MINUTE);
+    assert_eq!((world.dead, world.delivered), (1, 49));
+    assert_eq!(world.told(), ["Dead"]);
+}
+
+#[test]
+fn people_can_pause_and_nothing_is_sent_meanwhile() {
+    let mut world = World::new(50, |_| Meaning::Success);
+    world.pause = Some(Pause { since: START, reason: "maintenance".into() });
+    world.run(HOUR);
+    assert_eq!((world.attempts.len(), world.looks.len()), (0, 0));
+    world.pause = None;
+    world.run(MINUTE);
+    assert_eq!(world.delivered, 50);
+}
+
+#[test]
+fn an_idle_lane_looks_now_and_then_and_finds_what_no_hint_told_of() {
+    let mut world = World::new(0, |_| Meaning::Success);
+    world.run(HOUR);
+    let looks = u32::try_from(world.looks.len()).unwrap();
+    assert!(looks.abs_diff(u32::try_from(HOUR.as_secs() / LOOK_EVERY.as_secs()).unwrap()) <= 2, "{looks} looks");
+    world.queue.insert((world.now, EventId::from_bytes([1; 16])), delivery());
+    world.run(LOOK_EVERY + TOOK);
+    assert_eq!(world.delivered, 1);
+}
+
+#[test]
+fn a_clock_that_was_set_back_delays_nothing_for_long() {
+    let mut world = World::new(0, |_| Meaning::Success);
+    world.run(MINUTE);
+    world.now = START.minus(HOUR);
+    world.queue.insert((world.now, EventId::from_bytes([1; 16])), delivery());
+    world.run(LOOK_EVERY + TOOK);
+    assert_eq!(world.delivered, 1);
+}
+
+#[test]
+fn a_store_that_says_due_and_gives_nothing_is_not_asked_without_pause() {
+    let mut world = World::new(0, |_| Meaning::Success);
+    for _ in 0..10 {
+        let actions = world.planner.apply(Input::Nudged, &world.moment());
+        assert_eq!(words(&actions), ["look for 1"]);
+        let actions = world.planner.apply(found(Vec::new(), Some(START)), &world.moment());
+        assert!(actions.is_empty());
+        let next = world.planner.wake_at(&world.moment());
+        assert_eq!(next, world.now.plus(CONTRADICTION_PAUSE));
+        world.now = next;
+    }
+}
+
+#[test]
+fn a_hint_during_a_look_is_not_lost() {
+    let mut planner = planner();
+    assert_eq!(words(&planner.apply(Input::Nudged, &moment(START))), ["look for 1"]);
+    assert!(planner.apply(Input::Nudged, &moment(START)).is_empty());
+    assert_eq!(words(&planner.apply(found(Vec::new(), None), &moment(START))), ["look for 1"]);
+}
+
+#[test]
+fn what_was_claimed_for_a_destination_that_has_stopped_meanwhile_is_released() {
+    let mut planner = planner();
+    let claims: Vec<_> = (0..3).map(|n| claim(EventId::from_bytes([n; 16]), delivery())).collect();
+    planner.apply(Input::Nudged, &moment(START));
+    let started = planner.apply(found(vec![claims[0].clone()], Some(START)), &moment(START));
+    assert_eq!(words(&started), ["attempt"]);
+    let success = planner.apply(Input::Ended(vec![ended(&claims[0], Meaning::Success)]), &moment(START));
+    assert_eq!(words(&success), ["settle [Done]", "look for 2"]);
+    planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &moment(START));
+    planner.apply(found(vec![claims[1].clone()], Some(START)), &moment(START));
+    planner.apply(Input::Ended(vec![ended(&claims[1], WRONG)]), &moment(START));
+    let late = planner.apply(found(vec![claims[2].clone()], Some(START)), &moment(START));
+    assert!(late.is_empty(), "{late:?}");
+    let settled = planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &moment(START));
+    assert_eq!(words(&settled), ["settle [Release]"]);
+}
+
+#[test]
+fn what_ends_while_a_settling_is_on_its_way_is_settled_together() {
+    let mut planner = planner();
+    let over = |n| Input::Ended(vec![ended(&claim(EventId::from_bytes([n; 16]), delivery()), Meaning::Success)]);
+    assert!(words(&planner.apply(over(1), &moment(START))).contains(&"settle [Done]".to_owned()));
+    assert!(planner.apply(over(2), &moment(START)).is_empty());
+    assert!(planner.apply(over(3), &moment(START)).is_empty());
+    let next = planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &moment(START));
+    assert_eq!(words(&next), ["settle [Done, Done]"]);
+}
+
+#[test]
+fn while_the_store_fails_nothing_is_taken_and_nothing_forgotten() {
+    let mut planner = planner();
+    let full = || StoreError::DiskFull("no room".into());
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(found(vec![claim(EventId::from_bytes([1; 16]), delivery())], Some(START)), &moment(START));
+    let over = ended(&claim(EventId::from_bytes([1; 16]), delivery()), Meaning::Success);
+    let mut actions = planner.apply(Input::Ended(vec![over]), &moment(START));
+    let Some(Action::Settle(settlements)) = actions.drain(..).next() else { panic!("nothing to settle") };
+
+    let failed = planner.apply(Input::Settled(settlements, Err(full())), &moment(START));
+    assert_eq!(words(&failed), ["the store fails"]);
+    assert!(planner.apply(Input::Looked(Err(full())), &moment(START)).is_empty(), "told twice, or asked without pause");
+    assert!(planner.apply(Input::Nudged, &moment(START)).is_empty());
+    assert_eq!(planner.wake_at(&moment(START)), START.plus(STORE_PAUSE));
+
+    let later = moment(START.plus(STORE_PAUSE));
+    assert_eq!(words(&planner.apply(Input::Nudged, &later)), ["settle [Done]", "look for 2"]);
+    let works = planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &later);
+    assert_eq!(words(&works), ["StoreWorks"]);
+}
+
+#[test]
+fn a_lost_lease_is_told() {
+    let mut planner = planner();
+    let claim = claim(EventId::from_bytes([1; 16]), delivery());
+    let (id, token) = (claim.id(), claim.token);
+    let settlement = Settlement { id, token, verdict: Verdict::Done, attempt: None };
+    let actions = planner.apply(Input::Settled(vec![settlement], Ok(vec![Settled::LeaseLost])), &moment(START));
+    assert!(matches!(actions[..], [Action::Tell(Notice::LeaseLost(_)), Action::Look(_)]), "{actions:?}");
+}
+
+#[test]
+fn after_the_stop_nothing_is_taken_and_the_lane_is_done_when_all_is_settled() {
+    let mut world = World::new(100, |_| Meaning::Success);
+    world.run(10 * TOOK);
+    assert_eq!(world.in_flight.len(), 8);
+    let before = world.attempts.len();
+    world.step(Input::Stopping);
+    assert!(!world.planner.is_done());
+    world.run(MINUTE);
+    assert_eq!((world.attempts.len(), world.delivered), (before, before));
+    assert!(world.planner.is_done());
+}
+
+#[test]
+fn a_claim_that_arrives_after_the_stop_is_released_before_the_lane_is_done() {
+    let mut planner = planner();
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(Input::Stopping, &moment(START));
+    assert!(!planner.is_done());
+    let late = found(vec![claim(EventId::from_bytes([1; 16]), delivery())], None);
+    assert_eq!(words(&planner.apply(late, &moment(START))), ["settle [Release]"]);
+    assert!(!planner.is_done());
+    planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &moment(START));
+    assert!(planner.is_done());
+}
+
+#[test]
+fn a_store_that_fails_does_not_keep_a_stopping_lane() {
+    let mut planner = planner();
+    planner.apply(Input::Ended(vec![ended(&claim(EventId::from_bytes([1; 16]), delivery()), DOWN)]), &moment(START));
+    planner.apply(Input::Stopping, &moment(START));
+    planner.apply(found(Vec::new(), None), &moment(START));
+    planner.apply(Input::Settled(Vec::new(), Err(StoreError::Closed)), &moment(START));
+    assert!(planner.is_done());
+}

@@ -26,5 +26,5 @@ pub mod clock;
 pub mod send;
 pub mod store;
 
-pub mod ingest;
 pub mod dispatch;
+pub mod ingest;

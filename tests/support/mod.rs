@@ -7,6 +7,8 @@
 pub mod disk;
 pub mod fixtures;
 pub mod receiver;
+pub mod scripted;
+pub mod sender;
 pub mod sink;
 pub mod wire;
 

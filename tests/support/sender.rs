@@ -1,0 +1,142 @@
+//! The delivering half of the relay over a real store in a directory of its own.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use atoms_relay::{
+    breaker::Condition,
+    clock::Clock,
+    dispatch::{Destination, Dispatch},
+    model::{Attempt, DedupKey, Delivery, DeliveryState, Event, EventId, Name, NewEvent, OriginalHeaders, Reading},
+    retry::RetryPolicy,
+    send::Timeouts,
+    store::Store,
+    transform::Target,
+    verify,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::{eventually, fixtures, receiver::open, within};
+
+/// Longer than any attempt on loopback takes, unless a destination hangs.
+pub const PATIENT: Duration = Duration::from_secs(20);
+
+/// A destination that is tried again after some milliseconds, for an hour.
+pub fn to(name: &str, url: &str) -> Destination {
+    Destination {
+        name: self::name(name),
+        target: Target {
+            method: Method::POST,
+            url: url.parse().unwrap(),
+            secret_url: false,
+            headers: HeaderMap::new(),
+        },
+        timeouts: Timeouts { connect: PATIENT, total: PATIENT },
+        concurrency: NonZeroUsize::new(8).unwrap(),
+        retry: retry(Duration::from_secs(3_600)),
+    }
+}
+
+/// Retries after 20 ms at first and 100 ms at last, until `give_up_after`.
+pub fn retry(give_up_after: Duration) -> RetryPolicy {
+    RetryPolicy::try_new(Duration::from_millis(20), Duration::from_millis(100), give_up_after).unwrap()
+}
+
+pub fn name(name: &str) -> Name {
+    Name::new(name).unwrap()
+}
+
+/// A dispatch that runs. It stops when it is dropped, but only [`Sender::stop`] waits for that.
+pub struct Sender {
+    pub store: Arc<dyn Store>,
+    pub dispatch: Dispatch,
+    directory: TempDir,
+    stop: CancellationToken,
+}
+
+impl Sender {
+    /// Starts one with an empty store.
+    pub fn start(destinations: Vec<Destination>) -> Self {
+        Self::start_in(TempDir::new().unwrap(), destinations)
+    }
+
+    /// Starts one with the store in `directory`.
+    pub fn start_in(directory: TempDir, destinations: Vec<Destination>) -> Self {
+        let store = open(directory.path(), 0);
+        let stop = CancellationToken::new();
+        let dispatch = Dispatch::start(destinations, Arc::clone(&store), Clock::system(), &stop).unwrap();
+        Self { store, dispatch, directory, stop }
+    }
+
+    /// Stops it, with so much time for what is on its way, and returns the directory with what it stored.
+    pub async fn stop(self, grace: Duration) -> TempDir {
+        self.stop.cancel();
+        within("stopping", self.dispatch.finished(grace)).await;
+        within("closing the store", self.store.close()).await.unwrap();
+        self.directory
+    }
+
+    /// Stores an event for these destinations, as ingest does.
+    pub async fn accept(&self, body: impl Into<Bytes>, destinations: &[&str]) -> EventId {
+        let body = body.into();
+        let (source, received_at, reading) = (name("atoms"), Clock::system().now(), Reading::of(&body));
+        let key = DedupKey::of(&source, &reading, &body);
+        let signature = verify::sign(fixtures::SECRET, &body).unwrap();
+        let headers = OriginalHeaders {
+            content_type: Some(b"application/json".to_vec()),
+            signature: Some(("x-signature".into(), signature.into_bytes())),
+        };
+        let id = EventId::new(received_at, key.as_bytes()[..10].try_into().unwrap());
+        let event = Event { id, source, received_at, reading, headers, body };
+        let destinations = destinations.iter().map(|destination| name(destination)).collect();
+        self.store.accept(NewEvent { event, dedup_key: key, destinations }).await.unwrap();
+        id
+    }
+
+    /// Stores `count` events for these destinations.
+    pub async fn accept_many(&self, count: usize, destinations: &[&str]) -> Vec<EventId> {
+        let mut ids = Vec::new();
+        for n in 0..count {
+            ids.push(self.accept(fixtures::event(&format!("{n:024}")), destinations).await);
+        }
+        ids
+    }
+
+    /// A delivery with its attempts.
+    pub async fn delivery(&self, event: EventId, destination: &str) -> (Delivery, Vec<Attempt>) {
+        let stored = self.store.event(event).await.unwrap().unwrap();
+        stored.deliveries.into_iter().find(|(delivery, _)| delivery.destination.as_str() == destination).unwrap()
+    }
+
+    /// Waits until a delivery is in a state, and returns it with its attempts.
+    pub async fn wait_until(
+        &self,
+        event: EventId,
+        destination: &str,
+        is_so: fn(DeliveryState) -> bool,
+    ) -> (Delivery, Vec<Attempt>) {
+        eventually(&format!("what becomes of the delivery to {destination}"), async || {
+            Some(self.delivery(event, destination).await).filter(|(delivery, _)| is_so(delivery.state))
+        })
+        .await
+    }
+
+    /// Waits until a destination's condition is of a kind.
+    pub async fn wait_for_condition(&self, destination: &str, is_so: fn(&Condition) -> bool) -> Condition {
+        let handle = self.dispatch.handle();
+        eventually(&format!("the condition of {destination}"), async || {
+            handle.conditions().remove(&name(destination)).filter(is_so)
+        })
+        .await
+    }
+}
+
+pub fn is_delivered(state: DeliveryState) -> bool {
+    matches!(state, DeliveryState::Delivered { .. })
+}
+
+pub fn is_settled(state: DeliveryState) -> bool {
+    !state.is_waiting()
+}

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -127,7 +128,9 @@ async fn a_server_without_tls_is_no_connection_for_https() {
 #[tokio::test]
 async fn a_server_that_never_answers_times_out() {
     let server = Server::new(|mut stream| async move { while !request(&mut stream).await.is_empty() {} }).await;
+    let began = Instant::now();
     let silent = server.meets(HASTY).await.unwrap_err();
+    assert!(began.elapsed() < HASTY.connect, "it waited for {:?}", began.elapsed());
     assert_eq!(silent, failure(FailureKind::Timeout, "no whole answer within 300ms"));
 }
 
@@ -164,9 +167,11 @@ async fn of_a_body_without_end_only_the_start_is_read() {
         while write(&mut stream, "more, ").await {}
     })
     .await;
+    let began = Instant::now();
     let reply = server.meets(PATIENT).await.unwrap();
     assert_eq!(reply.status, 503);
     assert_eq!(reply.excerpt.len(), 1024);
+    assert!(began.elapsed() < PATIENT.total, "it read until the time-out");
 }
 
 #[tokio::test]

@@ -306,6 +306,31 @@ fn a_store_that_says_due_and_gives_nothing_is_not_asked_without_pause() {
 }
 
 #[test]
+fn a_lane_that_is_busy_with_other_things_looks_now_and_then_too() {
+    let mut planner = planner();
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(found(Vec::new(), None), &moment(START));
+    let mut actions = Vec::new();
+    for quarter in 1..=4 {
+        let later = moment(START.plus(LOOK_EVERY * quarter / 4));
+        actions.extend(planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &later));
+    }
+    assert_eq!(words(&actions), ["look for 1"]);
+}
+
+#[test]
+fn a_retry_is_taken_when_it_is_due_and_not_later() {
+    let mut planner = planner();
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(found(Vec::new(), None), &moment(START));
+    let claim = claim(EventId::from_bytes([1; 16]), delivery());
+    let due = START.plus(Duration::from_millis(7));
+    let settlement = Settlement { id: claim.id(), token: claim.token, verdict: Verdict::RetryAt(due), attempt: None };
+    planner.apply(Input::Settled(vec![settlement], Ok(vec![Settled::Recorded])), &moment(START));
+    assert_eq!(planner.wake_at(&moment(START)), due);
+}
+
+#[test]
 fn a_hint_during_a_look_is_not_lost() {
     let mut planner = planner();
     assert_eq!(words(&planner.apply(Input::Nudged, &moment(START))), ["look for 1"]);

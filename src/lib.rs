@@ -17,6 +17,7 @@ pub mod model;
 
 pub mod breaker;
 pub mod outcome;
+pub mod config;
 pub mod retry;
 pub mod route;
 pub mod transform;

@@ -1,0 +1,4 @@
+//! What people type: one file per command.
+
+pub mod check;
+pub mod init;

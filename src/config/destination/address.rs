@@ -1,0 +1,107 @@
+//! `url`: where a destination is. The address may be a secret itself, as Slack's are.
+
+use url::Url;
+
+use crate::config::{
+    field::Field,
+    problem::Problem,
+    reader::Reader,
+    secret::{self, Given},
+};
+
+pub(super) const EXAMPLE: &str = "\"https://crm.internal.example/api/calls\"";
+
+/// The tokens in webhook addresses (Slack, Teams, Zapier) are longer than this; words are shorter.
+const LEAST_TOKEN_LEN: usize = 20;
+
+/// Where a destination is.
+#[derive(Debug)]
+pub(super) struct Address {
+    /// The address.
+    pub(super) url: Url,
+    /// Whether nobody may be shown more of it than the host.
+    pub(super) is_secret: bool,
+}
+
+impl Address {
+    pub(super) fn read(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let given = secret::read_given(field, EXAMPLE, reader)?;
+        let holds_secret = holds_secret(given.expose());
+        if matches!(given, Given::Literal(_)) && !holds_secret {
+            reader.reveal(field.span());
+        }
+        match parse(given.expose()) {
+            Ok(url) => {
+                if holds_secret && !given.is_from_secret() {
+                    report_token(field, reader);
+                }
+                Some(Self { url, is_secret: holds_secret || given.is_from_secret() })
+            }
+            Err((flaw, help)) => {
+                let message = format!("`{}` {flaw}", field.key());
+                reader.report(Problem::error(field.span(), message).help(help));
+                None
+            }
+        }
+    }
+}
+
+fn report_token(field: &Field<'_>, reader: &mut Reader<'_>) {
+    let message = "this address seems to hold a token: whoever sees the file can use it";
+    let help = "put the address into the environment and write `url = { env = \"NAME\" }`";
+    reader.report(Problem::warning(field.span(), message).help(help));
+}
+
+/// The address, or what is wrong with it and what to do.
+fn parse(text: &str) -> Result<Url, (&'static str, &'static str)> {
+    const HELP: &str = "write it whole, for example `url = \"https://crm.internal.example/api/calls\"`";
+    let url = Url::parse(text).map_err(|_| ("is not an address", HELP))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(("has to begin with `https://` or `http://`", HELP));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let help = "take them out and write `auth = { basic = { user = \"…\", password = { env = \"NAME\" } } }`";
+        return Err(("holds a user name or a password", help));
+    }
+    if url.fragment().is_some() {
+        return Err(("holds a `#`, and what follows it is never sent", "leave it out, or write it as `%23`"));
+    }
+    Ok(url)
+}
+
+/// Whether some part of an address looks like a credential: a user or password before an `@`, or a long word that mixes
+/// capitals, small letters and digits, as generated tokens do and paths, UUIDs and ids in hex don't.
+fn holds_secret(address: &str) -> bool {
+    let mut words = address.split(|c: char| !c.is_ascii_alphanumeric());
+    address.contains('@') || words.any(is_token)
+}
+
+fn is_token(word: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
+    word.len() >= LEAST_TOKEN_LEN
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_http_addresses_without_credentials_are_taken() {
+        assert!(parse("https://crm.example/api?x=1").is_ok());
+        for text in ["crm.example/api", "localhost:80/x", "ftp://crm.example", "https://u:p@crm.example", "http://x/#a"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_told_from_ordinary_paths() {
+        assert!(holds_secret("https://hooks.slack.com/services/T0AB/B0CD/xYz1xYz2xYz3xYz4xYz5"));
+        assert!(holds_secret("https://user:pass@crm.example/"));
+        assert!(!holds_secret("https://crm.internal.example/tenants/550e8400-e29b-41d4-a716-446655440000/calls"));
+        assert!(!holds_secret("https://crm.example/68c1f0aa41d2b7e5903c11a4/PostCallNotifications"));
+    }
+}

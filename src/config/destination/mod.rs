@@ -1,0 +1,126 @@
+//! `[destination.NAME]`: whom we call, how, and how patiently.
+
+mod address;
+mod auth;
+mod headers;
+mod retry;
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use http::Method;
+
+use self::address::Address;
+pub(super) use self::{
+    auth::{BASIC_KEYS, KEYS as AUTH_KEYS},
+    retry::KEYS as RETRY_KEYS,
+};
+use super::{
+    Destination, Source, entries,
+    field::Field,
+    problem::Problem,
+    reader::Reader,
+    section::{Keys, Section},
+    suggestion,
+    units::{Bounds, MINUTE, show_duration},
+};
+use crate::transform::Target;
+
+pub(super) const KEYS: Keys = Keys {
+    known: &["url", "method", "headers", "auth", "body", "timeout", "connect_timeout", "concurrency", "retry"],
+    later: &[
+        ("content_type", "leave it out: the body goes out raw, with the `Content-Type` it came with"),
+        ("json", "leave it out: the body goes out raw, byte for byte"),
+        ("order", "leave it out: deliveries don't wait for one another"),
+        ("outcome", "leave it out: the built-in table decides what an answer means"),
+        ("preset", "leave it out, and give `url`, `headers` and `auth`"),
+        ("rate", "set `concurrency = 1`; a 429 with `Retry-After` is obeyed"),
+        ("text", "leave it out: the body goes out raw, byte for byte"),
+    ],
+};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
+/// Each request in flight takes a connection and the memory of its body.
+const MAX_CONCURRENCY: usize = 1000;
+
+const TIMEOUT: Bounds<Duration> = Bounds {
+    least: Duration::from_millis(1),
+    most: MINUTE.saturating_mul(10),
+    reason: "an attempt that hangs takes one of the `concurrency` places for that long",
+    example: "\"15s\"",
+};
+
+const CONNECT_TIMEOUT: Bounds<Duration> = Bounds { example: "\"5s\"", ..TIMEOUT };
+
+/// What a request with a body can be.
+const METHODS: &[Method] = &[Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// The bodies of this version.
+const BODIES: &[&str] = &["raw"];
+
+/// Reads all destinations of the file. `sources` are those of the file: their signature headers travel with raw bodies.
+pub(super) fn read_all(root: &Section<'_>, sources: &[Source], reader: &mut Reader<'_>) -> Vec<Destination> {
+    let mut destinations = Vec::new();
+    for (name, section) in entries::read("destination", &KEYS, root, reader) {
+        let target = read_target(&section, sources, reader);
+        let timeout = read_timeout(&section, reader);
+        let connect_timeout = read_connect_timeout(&section, timeout, reader);
+        let concurrency = section.field("concurrency").and_then(|field| field.count(MAX_CONCURRENCY, "8", reader));
+        let retry = retry::read(&section.table("retry", &RETRY_KEYS, reader), reader);
+        if let (Some(name), Some(target), Some(retry)) = (name, target, retry) {
+            let concurrency = concurrency.unwrap_or(DEFAULT_CONCURRENCY);
+            destinations.push(Destination { name, target, connect_timeout, timeout, concurrency, retry });
+        }
+    }
+    destinations
+}
+
+fn read_target(section: &Section<'_>, sources: &[Source], reader: &mut Reader<'_>) -> Option<Target> {
+    let address = section.required("url", address::EXAMPLE, reader).and_then(|url| Address::read(&url, reader));
+    let method = section.field("method").and_then(|field| read_method(&field, reader)).unwrap_or(Method::POST);
+    let mut headers = headers::read(section.field("headers"), sources, reader);
+    auth::read(section, &mut headers, reader);
+    if let Some(body) = section.field("body") {
+        check_body(&body, reader);
+    }
+    let Address { url, is_secret } = address?;
+    Some(Target { method, url, secret_url: is_secret, headers })
+}
+
+fn read_method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Method> {
+    let text = field.text("\"POST\"", reader)?;
+    let method = METHODS.iter().find(|method| method.as_str() == text).cloned();
+    if method.is_none() {
+        let names = METHODS.iter().map(Method::as_str);
+        let meant = suggestion::nearest(text, names.clone()).unwrap_or("POST");
+        let message = format!("has to be one of {}", suggestion::list(&names.collect::<Vec<_>>()));
+        reader.report(field.error(message, &format!("\"{meant}\"")));
+    }
+    method
+}
+
+fn check_body(field: &Field<'_>, reader: &mut Reader<'_>) {
+    reader.reveal(field.span());
+    if !field.value().as_str().is_some_and(|body| BODIES.contains(&body)) {
+        let message = format!("has to be one of {} in this version", suggestion::list(BODIES));
+        reader.report(field.error(message, "\"raw\""));
+    }
+}
+
+fn read_timeout(section: &Section<'_>, reader: &mut Reader<'_>) -> Duration {
+    section.field("timeout").and_then(|field| field.duration(&TIMEOUT, reader)).unwrap_or(DEFAULT_TIMEOUT)
+}
+
+/// Connecting is part of an attempt, so it never takes longer than the whole.
+fn read_connect_timeout(section: &Section<'_>, timeout: Duration, reader: &mut Reader<'_>) -> Duration {
+    let field = section.field("connect_timeout");
+    let given = field.as_ref().and_then(|field| field.duration(&CONNECT_TIMEOUT, reader));
+    if let (Some(field), Some(_)) = (field, given.filter(|connect| *connect > timeout)) {
+        let message = format!("`connect_timeout` is longer than `timeout` ({})", show_duration(timeout));
+        let help = "connecting is part of `timeout`: shorten the one, or lengthen the other";
+        reader.report(Problem::error(field.span(), message).help(help));
+    }
+    given.unwrap_or(DEFAULT_CONNECT_TIMEOUT).min(timeout)
+}

@@ -1,0 +1,192 @@
+//! The text of the file as people may see it: secrets are replaced by asterisks, byte for byte, so that spans still fit.
+//!
+//! The rule is to hide what nobody has said is harmless. A value is shown only when it was read as something that is no
+//! secret; so the value of a misspelt `secret = "…"` is hidden as well. Comments are blanked: old secrets live on in
+//! them. Lines that the parser couldn't make sense of are shown only when their key never has a secret.
+
+use super::{
+    SECTIONS,
+    document::{Document, touch},
+    problem::Span,
+};
+
+/// Keys whose values are no secrets, so that their lines may be shown although they are not TOML. A key that is not here
+/// has its line masked, nothing worse.
+const HARMLESS_KEYS: &[&str] = &[
+    "accept_deadline",
+    "agents",
+    "body",
+    "concurrency",
+    "connect_timeout",
+    "dead_letter_retention",
+    "deduplication",
+    "events",
+    "listen",
+    "max_body",
+    "method",
+    "min_free_disk",
+    "name",
+    "path",
+    "retention",
+    "signature_header",
+    "sources",
+    "timeout",
+    "to",
+];
+
+/// Punctuation that shows how a broken line is built, not what is in it.
+const STRUCTURE: &[char] = &['[', ']', '{', '}', ',', '"', '\'', ' ', '\t'];
+
+/// Hides in `text`, the text of `document`, all that is neither `revealed` nor harmless by its place.
+pub(super) fn mask(text: &str, document: &Document<'_>, revealed: &[Span]) -> String {
+    let mut leaves = document.leaves();
+    leaves.sort_by_key(|leaf| leaf.start);
+    let is_revealed = |leaf: &Span| revealed.iter().any(|shown| shown.start <= leaf.start && leaf.end <= shown.end);
+    let hidden = leaves.iter().filter(|leaf| !is_revealed(leaf)).map(|leaf| unquoted(text, leaf)).collect();
+    let mask = Mask { leaves, hidden, damage: document.damage() };
+
+    let mut masked = String::with_capacity(text.len());
+    let mut line_start = 0;
+    for line in text.split_inclusive('\n') {
+        mask.push_line(line, line_start, &mut masked);
+        line_start += line.len();
+    }
+    masked
+}
+
+struct Mask<'d> {
+    leaves: Vec<Span>,
+    hidden: Vec<Span>,
+    damage: &'d [Span],
+}
+
+impl Mask<'_> {
+    fn push_line(&self, line: &str, line_start: usize, masked: &mut String) {
+        let broken_from = self.broken_from(line, line_start);
+        let comment_from = self.comment_from(line, line_start);
+        for (at, character) in line.char_indices() {
+            let is_secret = match broken_from {
+                Some(broken_from) => at >= broken_from && !STRUCTURE.contains(&character),
+                None => overlaps_any(&self.hidden, &(line_start + at..line_start + at + 1)),
+            };
+            let instead = match character {
+                '\n' | '\r' => None,
+                _ if at >= comment_from => Some(' '),
+                _ => is_secret.then_some('*'),
+            };
+            match instead {
+                Some(instead) => masked.extend(std::iter::repeat_n(instead, character.len_utf8())),
+                None => masked.push(character),
+            }
+        }
+    }
+
+    /// From where on a line may hold a secret that the parser has not seen as a value; `None` when it has seen all values.
+    fn broken_from(&self, line: &str, line_start: usize) -> Option<usize> {
+        let span = line_start..line_start + line.trim_end().len();
+        let is_damaged = self.damage.iter().any(|damage| touch(damage, &span));
+        let is_lost = !self.damage.is_empty() && !overlaps_any(&self.leaves, &span);
+        (is_damaged || is_lost).then(|| first_unknown(line))
+    }
+
+    /// Where the line's comment starts: at the first `#` outside of a value.
+    fn comment_from(&self, line: &str, line_start: usize) -> usize {
+        let hashes = line.match_indices('#').map(|(at, _)| at);
+        let mut outside = hashes.filter(|at| !overlaps_any(&self.leaves, &(line_start + at..line_start + at + 1)));
+        outside.next().unwrap_or(line.len())
+    }
+}
+
+/// Where the part of a broken line begins that may be anything: behind the key, if there is one that is known, and at the
+/// end if that key is harmless.
+fn first_unknown(line: &str) -> usize {
+    let is_header = line.starts_with('[') && !line.contains(['"', '\'', '=', ',']);
+    if is_header {
+        return line.len();
+    }
+    let Some((key, value)) = line.split_once('=') else { return 0 };
+    let name = key.trim();
+    if HARMLESS_KEYS.contains(&name) && !value.contains('=') {
+        return line.len();
+    }
+    let is_known = SECTIONS.iter().any(|(_, keys)| keys.known.contains(&name));
+    if is_known { key.len() + 1 } else { 0 }
+}
+
+/// The value without its quotes, which may stay.
+fn unquoted(text: &str, leaf: &Span) -> Span {
+    let value = text.get(leaf.clone()).unwrap_or_default();
+    let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quotes| value.starts_with(quotes));
+    let length = quotes.map_or(0, str::len);
+    let closing = quotes.filter(|quotes| value.len() >= 2 * length && value.ends_with(quotes)).map_or(0, str::len);
+    leaf.start + length..leaf.end - closing
+}
+
+/// Whether one of the sorted, disjoint spans shares a byte with `span`.
+fn overlaps_any(spans: &[Span], span: &Span) -> bool {
+    let next = spans.partition_point(|other| other.end <= span.start);
+    spans.get(next).is_some_and(|other| other.start < span.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn masked(text: &str) -> String {
+        mask(text, &Document::parse(text), &[])
+    }
+
+    #[test]
+    fn values_are_hidden_and_their_shape_stays() {
+        assert_eq!(masked("secrets = [\"geheim\", 'two']\n"), "secrets = [\"******\", '***']\n");
+        assert_eq!(masked("password = 1234"), "password = ****");
+    }
+
+    #[test]
+    fn revealed_values_are_shown() {
+        let text = "a = \"one\"\nb = \"two\"\n";
+        assert_eq!(mask(text, &Document::parse(text), std::slice::from_ref(&(4..9))), "a = \"one\"\nb = \"***\"\n");
+    }
+
+    #[test]
+    fn comments_are_blanked_but_a_hash_in_a_text_is_no_comment() {
+        let text = "a = \"x#y\" # old: geheim\n# geheim\n";
+        assert_eq!(
+            mask(text, &Document::parse(text), std::slice::from_ref(&(4..9))),
+            "a = \"x#y\"              \n        \n"
+        );
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_hidden_on_each() {
+        assert_eq!(masked("a = \"\"\"\none\ntwo\"\"\"\n"), "a = \"\"\"\n***\n***\"\"\"\n");
+    }
+
+    #[test]
+    fn broken_lines_are_shown_only_when_they_can_hold_no_secret() {
+        assert_eq!(masked("listen = 127.0.0.1:8080\n"), "listen = 127.0.0.1:8080\n");
+        assert_eq!(masked("bearer = geheim\n"), "bearer = ******\n");
+        assert_eq!(masked("secrets = [\"geheim\"\n\"noch\n"), "secrets = [\"******\"\n\"****\n");
+        assert_eq!(masked("[source.atoms\n"), "[source.atoms\n");
+        assert_eq!(masked("geheim\n"), "******\n");
+        assert_eq!(masked("secrets = [\n\"Z2Vo==\n"), "secrets = [\n\"******\n");
+    }
+
+    #[test]
+    fn every_header_and_every_dotted_key_stays_readable() {
+        let text = "[destination.a]\nretry.initial = \"1s\"\nretry.max = \"2s\"\n[destination.b]\n[[route]]\n";
+        let shown = masked(text);
+        assert_eq!(shown, text.replace("1s", "**").replace("2s", "**"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_length_and_the_lines_never_change(text in "\\PC*|[a-z=\\[\\]{}\"'#\n .é]{0,80}") {
+            let masked = masked(&text);
+            prop_assert_eq!(masked.len(), text.len());
+            prop_assert_eq!(masked.matches('\n').count(), text.matches('\n').count());
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! From the text of `relay.toml` to a [`Config`] in which everything is typed, checked and resolved, or to all its problems
+//! at once, each with its line.
+//!
+//! The text is parsed into a tree that knows where everything stands (`document`), then each section is read by the file
+//! of its name. A reader reports every problem that it meets and goes on with a default, so that one run shows them all; a
+//! config with errors never leaves this room. Defaults and bounds stand beside the keys they belong to.
+//!
+//! Pure, apart from secrets, which come from an [`Environment`], and [`load`], which reads the file. Only `relay` and `cli`
+//! import this room: the others get their own types.
+
+mod admin;
+mod destination;
+mod document;
+mod entries;
+mod environment;
+mod field;
+mod listen;
+mod load;
+mod mask;
+mod problem;
+mod queue;
+mod reader;
+mod render;
+mod route;
+mod secret;
+mod section;
+mod server;
+mod source;
+mod suggestion;
+#[cfg(test)]
+mod tests;
+mod units;
+
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use self::{
+    document::Document,
+    reader::Reader,
+    section::{Keys, Section},
+};
+pub use self::{
+    environment::{Environment, FixedEnvironment, ProcessEnvironment, SecretFile},
+    load::{DEFAULT_PATHS, LoadError, load, locate},
+    problem::{Position, Problem, Problems, Severity},
+    render::Colour,
+};
+use crate::{model::Name, retry::RetryPolicy, route::Routes, transform::Target, verify::Verifier};
+
+/// A configuration that the relay can run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[server]`.
+    pub server: Server,
+    /// `[admin]`.
+    pub admin: Admin,
+    /// `[queue]`.
+    pub queue: Queue,
+    /// `[source.NAME]`, in the order of the file; one at least, no two with the same path.
+    pub sources: Vec<Source>,
+    /// `[destination.NAME]`, in the order of the file.
+    pub destinations: Vec<Destination>,
+    /// `[[route]]`. They name only sources and destinations that are there.
+    pub routes: Routes,
+    /// What a person ought to look at.
+    pub warnings: Problems,
+}
+
+/// Where events come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The address; port 0 lets the system choose one.
+    pub listen: SocketAddr,
+    /// The largest body that is taken, in bytes.
+    pub max_body: u64,
+    /// How long a request may wait for the disk.
+    pub accept_deadline: Duration,
+}
+
+/// Where people and their tools look in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// The address, on loopback; port 0 lets the system choose one.
+    pub listen: SocketAddr,
+}
+
+/// Where events are kept, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// The folder. It may not exist yet.
+    pub path: PathBuf,
+    /// How long delivered events are kept.
+    pub retention: Duration,
+    /// How long dead letters are kept.
+    pub dead_letter_retention: Duration,
+    /// For how long a second receipt of an event is recognised.
+    pub deduplication: Duration,
+    /// Below this many free bytes nothing is accepted.
+    pub min_free_disk: u64,
+}
+
+/// Who may send events.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name.
+    pub name: Name,
+    /// The path of its requests, from `/`.
+    pub path: String,
+    /// Checks its signatures.
+    pub verifier: Verifier,
+}
+
+/// Whom we call.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Its name.
+    pub name: Name,
+    /// Where it is and what it wants to see.
+    pub target: Target,
+    /// How long connecting may take; at most `timeout`.
+    pub connect_timeout: Duration,
+    /// How long an attempt may take as a whole.
+    pub timeout: Duration,
+    /// How many attempts at once.
+    pub concurrency: NonZeroUsize,
+    /// How it is tried again.
+    pub retry: RetryPolicy,
+}
+
+const ROOT_KEYS: Keys = Keys {
+    known: &["server", "admin", "queue", "source", "destination", "route"],
+    later: &[
+        ("alerts", "leave it out; watch the log, and `atoms-relay status`"),
+        ("atoms", "leave it out: events come from webhooks alone"),
+        ("calls", "leave it out: the events of a call are delivered one by one"),
+        ("test", "leave it out; `atoms-relay explain` shows what would be sent"),
+    ],
+};
+
+/// Every kind of section with its keys, to say where a misplaced key belongs.
+const SECTIONS: &[(&str, &Keys)] = &[
+    ("the top level of the file", &ROOT_KEYS),
+    ("[server]", &server::KEYS),
+    ("[admin]", &admin::KEYS),
+    ("[queue]", &queue::KEYS),
+    ("[source.NAME]", &source::KEYS),
+    ("[destination.NAME]", &destination::KEYS),
+    ("`retry` of [destination.NAME]", &destination::RETRY_KEYS),
+    ("`auth` of [destination.NAME]", &destination::AUTH_KEYS),
+    ("`basic` in `auth` of [destination.NAME]", &destination::BASIC_KEYS),
+    ("[[route]]", &route::KEYS),
+    ("a secret", &secret::KEYS),
+];
+
+impl Config {
+    /// Reads a configuration from `text`. `file_name` is its path as people gave it: it stands in messages, and relative paths
+    /// in the text start at its folder.
+    ///
+    /// # Errors
+    /// All problems, warnings among them, when one at least is an error.
+    pub fn parse(file_name: &str, text: &str, environment: &dyn Environment) -> Result<Self, Problems> {
+        let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
+        let mut document = Document::parse(text);
+        let mut reader = Reader::new(environment, folder, document.take_faults());
+        let mut config = Self::read(&document, &mut reader);
+
+        let (problems, revealed) = reader.finish();
+        config.warnings = Problems::new(file_name, mask::mask(text, &document, &revealed), problems);
+        if config.warnings.count(Severity::Error) > 0 { Err(config.warnings) } else { Ok(config) }
+    }
+
+    fn read(document: &Document<'_>, reader: &mut Reader<'_>) -> Self {
+        let root = Section::root(document.root(), &ROOT_KEYS, reader);
+        let (server, listen) = server::read(&root.section("server", &server::KEYS, reader), reader);
+        let admin = admin::read(&root.section("admin", &admin::KEYS, reader), &listen, reader);
+        let queue = queue::read(&root.section("queue", &queue::KEYS, reader), reader);
+        let sources = source::read_all(&root, reader);
+        let destinations = destination::read_all(&root, &sources, reader);
+        let routes = route::read_all(&root, reader);
+        Self { server, admin, queue, sources, destinations, routes, warnings: Problems::default() }
+    }
+}

@@ -1,0 +1,46 @@
+//! "Did you mean …?"
+
+/// How many letters of three may be wrong in a word that is still recognised.
+const LETTERS_PER_SLIP: usize = 3;
+
+/// The candidate that `word` most probably was meant to be; `None` when it looks like none of them.
+pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let word = folded(word);
+    let slips_allowed = (word.chars().count() / LETTERS_PER_SLIP).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &folded(candidate)), candidate))
+        .filter(|(slips, _)| *slips <= slips_allowed)
+        .min_by_key(|(slips, _)| *slips)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The words in code quotes, with commas.
+pub(super) fn list<'c>(words: impl IntoIterator<Item = &'c (impl AsRef<str> + 'c + ?Sized)>) -> String {
+    words.into_iter().map(|word| format!("`{}`", word.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// People mix up cases, `-` and `_`.
+fn folded(word: &str) -> String {
+    word.to_lowercase().replace('-', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [&str; 3] = ["listen", "max_body", "timeout"];
+
+    #[test]
+    fn a_slip_of_the_finger_is_understood() {
+        for (word, meant) in [("listne", "listen"), ("Max-Body", "max_body"), ("time_out", "timeout")] {
+            assert_eq!(nearest(word, KEYS), Some(meant));
+        }
+    }
+
+    #[test]
+    fn what_resembles_nothing_is_not_guessed() {
+        assert_eq!(nearest("webhooks", KEYS), None);
+        assert_eq!(nearest("", KEYS), None);
+    }
+}

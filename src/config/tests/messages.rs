@@ -1,0 +1,6 @@
+//! What people are told for each kind of mistake.
+
+use super::*;
+
+#[test]
+fn todo() {}

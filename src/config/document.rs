@@ -1,7 +1,8 @@
 //! From text to a TOML tree that remembers where everything stands, also when the text is not quite TOML.
 //!
 //! A slip such as a missing quote must not hide the other mistakes of the file. So the parser recovers, and what it made
-//! up on the way is marked as damaged: what later stages find in damaged places is a consequence, not news.
+//! up on the way is marked as damaged: what later stages find in damaged places is a consequence, not news. When it
+//! has skipped something, nothing can be said to be missing.
 
 use toml::{
     Spanned,
@@ -20,6 +21,7 @@ pub(super) struct Document<'t> {
     root: Spanned<DeTable<'t>>,
     faults: Vec<Problem>,
     damage: Vec<Span>,
+    has_gaps: bool,
 }
 
 impl<'t> Document<'t> {
@@ -27,10 +29,11 @@ impl<'t> Document<'t> {
     pub(super) fn parse(text: &'t str) -> Self {
         let (root, mut errors) = DeTable::parse_recoverable(text);
         errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
-        let mut document = Self { root, faults: Vec::new(), damage: Vec::new() };
+        let mut document = Self { root, faults: Vec::new(), damage: Vec::new(), has_gaps: false };
         for error in errors {
             document.add_fault(text, &error);
         }
+        document.has_gaps = document.find_gaps(text);
         document
     }
 
@@ -39,9 +42,14 @@ impl<'t> Document<'t> {
         self.root.get_ref()
     }
 
-    /// What is not TOML about the text, and which stretches of it nothing can be said about.
-    pub(super) fn take_faults(&mut self) -> (Vec<Problem>, Vec<Span>) {
-        (std::mem::take(&mut self.faults), self.damage.clone())
+    /// What is not TOML about the text.
+    pub(super) fn faults(&self) -> &[Problem] {
+        &self.faults
+    }
+
+    /// Whether some of the text is not in the tree.
+    pub(super) fn has_gaps(&self) -> bool {
+        self.has_gaps
     }
 
     /// The stretches of the text that are not TOML; whole lines.
@@ -56,19 +64,44 @@ impl<'t> Document<'t> {
         leaves
     }
 
+    /// A line is in the tree when some of its spans are. A damaged line that is TOML by itself was refused because it is there
+    /// twice, so the tree has the first one.
+    fn find_gaps(&self, text: &str) -> bool {
+        let mut spans = Vec::new();
+        collect_spans(self.root(), &mut spans);
+        let is_gap = |(line, span): (&str, Span)| {
+            let says_something = !line.trim().is_empty() && !line.trim_start().starts_with('#');
+            let is_damaged = self.damage.iter().any(|damage| touch(damage, &span));
+            let is_in_tree = spans.iter().any(|other| touch(other, &span));
+            says_something && !is_in_tree && !(is_damaged && DeTable::parse(line).is_ok())
+        };
+        let is_long = |damage: &Span| text.get(damage.clone()).is_some_and(|lines| lines.trim().contains('\n'));
+        !self.damage.is_empty() && (self.damage.iter().any(is_long) || lines(text).any(is_gap))
+    }
+
     /// One slip makes the parser stumble several times: only the first error of a statement counts, and running into the end
     /// of the file counts only by itself.
     fn add_fault(&mut self, text: &str, error: &Error) {
         let span = error.span().unwrap_or_default();
-        let is_at_end = span.start >= text.trim_end().len();
-        let is_consequence = self.damage.iter().any(|damage| touch(damage, &span));
-        if is_consequence || (is_at_end && !self.damage.is_empty()) {
+        let statement = statement_at(text, self.root(), &span);
+        let is_consequence = self.damage.iter().any(|damage| touch(damage, &statement));
+        let is_end_of_nothing = statement == span && span.start >= text.trim_end().len();
+        if is_consequence || (is_end_of_nothing && !self.damage.is_empty()) {
             return;
         }
-        let statement = statement_at(text, self.root(), &span);
         self.damage.push(lines_around(text, &statement));
         self.faults.push(Problem::error(span, format!("this is not TOML: {}", error.message())).help(SYNTAX_HELP));
     }
+}
+
+/// Each line, without its line break, and its span.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (&str, Span)> {
+    text.split_inclusive('\n').scan(0, |next, line| {
+        let start = *next;
+        *next += line.len();
+        let line = line.trim_end_matches(['\n', '\r']);
+        Some((line, start..start + line.len()))
+    })
 }
 
 /// Whether two spans share a byte, or one ends where the other starts.
@@ -114,6 +147,20 @@ fn starts_with(text: &str, span: &Span, prefix: &str) -> bool {
     text.get(span.clone()).is_some_and(|value| value.starts_with(prefix))
 }
 
+fn collect_spans(table: &DeTable<'_>, spans: &mut Vec<Span>) {
+    for (_, value) in table {
+        spans.push(value.span());
+        if let DeValue::Table(table) = value.get_ref() {
+            collect_spans(table, spans);
+        }
+        let items = value.get_ref().as_array().into_iter().flat_map(|items| items.iter());
+        for item in items {
+            spans.push(item.span());
+            item.get_ref().as_table().into_iter().for_each(|table| collect_spans(table, spans));
+        }
+    }
+}
+
 fn collect_leaves(table: &DeTable<'_>, leaves: &mut Vec<Span>) {
     for (_, value) in table {
         collect_leaves_of(value, leaves);
@@ -133,9 +180,8 @@ mod tests {
     use super::*;
 
     fn faults(text: &str) -> Vec<String> {
-        let mut document = Document::parse(text);
-        let (faults, _) = document.take_faults();
-        faults
+        Document::parse(text)
+            .faults()
             .iter()
             .map(|fault| format!("{:?}: {}", text.get(fault.span().unwrap().clone()).unwrap(), fault.message()))
             .collect()
@@ -157,10 +203,26 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_never_ends_is_a_fault_of_its_own() {
+        let found = faults("a = data\nb = \"\"\"x\nc = 1\n");
+        assert_eq!(found.len(), 2, "{found:#?}");
+    }
+
+    #[test]
     fn slips_in_different_places_are_different_faults() {
         let found = faults("a = 15s\nb = \"x\"\nc = True\n[d]\ne = /webhook\n");
         assert_eq!(found.len(), 3, "{found:#?}");
         assert!(found[2].starts_with("\"/webhook\": this is not TOML: "), "{found:#?}");
+    }
+
+    #[test]
+    fn what_was_skipped_is_known() {
+        for whole in ["a = 1\n[b]\n", "a = data\n[b]\nc = 1\n", "a = 1\na = 2\n[b]\n", "a = {\n b = 1,\n}\n"] {
+            assert!(!Document::parse(whole).has_gaps(), "{whole}");
+        }
+        for skipped in ["a: 1\n[b]\n", "a = [\"x\n[b]\nc = 1\n", "a b = 1\nc = 2\n", "[a\nb = 1\n"] {
+            assert!(Document::parse(skipped).has_gaps(), "{skipped}");
+        }
     }
 
     #[test]

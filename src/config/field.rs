@@ -112,14 +112,10 @@ impl<'t> Field<'t> {
         Self { key: self.key, key_span: self.key_span(), value: item.get_ref(), span: item.span() }
     }
 
-    /// The texts of a list that has at least one and holds no secrets. Items that are no texts are reported and left out.
+    /// The texts of a list that holds no secrets. Items that are no texts are reported and left out.
     pub(super) fn texts(&self, example: &str, reader: &mut Reader<'_>) -> Option<Vec<(&'t str, Span)>> {
         reader.reveal(self.span());
         let items = self.list(example, reader)?;
-        if items.is_empty() {
-            reader.report(self.error("is an empty list", example));
-            return None;
-        }
         for item in items.iter().filter(|item| !item.value.is_str()) {
             reader.report(item.wrong_type("a list of texts", example));
         }

@@ -1,12 +1,13 @@
 //! The text of the file as people may see it: secrets are replaced by asterisks, byte for byte, so that spans still fit.
 //!
 //! The rule is to hide what nobody has said is harmless. A value is shown only when it was read as something that is no
-//! secret; so the value of a misspelt `secret = "…"` is hidden as well. Comments are blanked: old secrets live on in
+//! secret; so the value of a misspelt `secret = "…"` is hidden as well. Nothing harmless takes several lines, but a text
+//! whose end was forgotten does, and swallows what follows. Comments are blanked: old secrets live on in
 //! them. Lines that the parser couldn't make sense of are shown only when their key never has a secret.
 
 use super::{
-    SECTIONS,
-    document::{Document, touch},
+    ROOT_KEYS, SECTIONS,
+    document::{Document, lines, touch},
     problem::Span,
 };
 
@@ -41,16 +42,19 @@ const STRUCTURE: &[char] = &['[', ']', '{', '}', ',', '"', '\'', ' ', '\t'];
 pub(super) fn mask(text: &str, document: &Document<'_>, revealed: &[Span]) -> String {
     let mut leaves = document.leaves();
     leaves.sort_by_key(|leaf| leaf.start);
-    let is_revealed = |leaf: &Span| revealed.iter().any(|shown| shown.start <= leaf.start && leaf.end <= shown.end);
+    let is_revealed = |leaf: &Span| {
+        let is_one_line = text.get(leaf.clone()).is_some_and(|value| !value.contains('\n'));
+        is_one_line && revealed.iter().any(|shown| shown.start <= leaf.start && leaf.end <= shown.end)
+    };
     let hidden = leaves.iter().filter(|leaf| !is_revealed(leaf)).map(|leaf| unquoted(text, leaf)).collect();
     let mask = Mask { leaves, hidden, damage: document.damage() };
 
     let mut masked = String::with_capacity(text.len());
-    let mut line_start = 0;
-    for line in text.split_inclusive('\n') {
-        mask.push_line(line, line_start, &mut masked);
-        line_start += line.len();
+    for (line, span) in lines(text) {
+        masked.push_str(text.get(masked.len()..span.start).unwrap_or_default());
+        mask.push_line(line, &span, &mut masked);
     }
+    masked.push_str(text.get(masked.len()..).unwrap_or_default());
     masked
 }
 
@@ -61,31 +65,26 @@ struct Mask<'d> {
 }
 
 impl Mask<'_> {
-    fn push_line(&self, line: &str, line_start: usize, masked: &mut String) {
-        let broken_from = self.broken_from(line, line_start);
-        let comment_from = self.comment_from(line, line_start);
+    fn push_line(&self, line: &str, span: &Span, masked: &mut String) {
+        let broken_from = self.broken_from(line, span);
+        let comment_from = self.comment_from(line, span.start);
         for (at, character) in line.char_indices() {
             let is_secret = match broken_from {
                 Some(broken_from) => at >= broken_from && !STRUCTURE.contains(&character),
-                None => overlaps_any(&self.hidden, &(line_start + at..line_start + at + 1)),
+                None => overlaps_any(&self.hidden, &(span.start + at..span.start + at + 1)),
             };
-            let instead = match character {
-                '\n' | '\r' => None,
-                _ if at >= comment_from => Some(' '),
-                _ => is_secret.then_some('*'),
-            };
-            match instead {
-                Some(instead) => masked.extend(std::iter::repeat_n(instead, character.len_utf8())),
-                None => masked.push(character),
+            match character {
+                _ if at >= comment_from => masked.extend(std::iter::repeat_n(' ', character.len_utf8())),
+                _ if is_secret => masked.extend(std::iter::repeat_n('*', character.len_utf8())),
+                _ => masked.push(character),
             }
         }
     }
 
     /// From where on a line may hold a secret that the parser has not seen as a value; `None` when it has seen all values.
-    fn broken_from(&self, line: &str, line_start: usize) -> Option<usize> {
-        let span = line_start..line_start + line.trim_end().len();
-        let is_damaged = self.damage.iter().any(|damage| touch(damage, &span));
-        let is_lost = !self.damage.is_empty() && !overlaps_any(&self.leaves, &span);
+    fn broken_from(&self, line: &str, span: &Span) -> Option<usize> {
+        let is_damaged = self.damage.iter().any(|damage| touch(damage, span));
+        let is_lost = !self.damage.is_empty() && !overlaps_any(&self.leaves, span);
         (is_damaged || is_lost).then(|| first_unknown(line))
     }
 
@@ -100,17 +99,44 @@ impl Mask<'_> {
 /// Where the part of a broken line begins that may be anything: behind the key, if there is one that is known, and at the
 /// end if that key is harmless.
 fn first_unknown(line: &str) -> usize {
-    let is_header = line.starts_with('[') && !line.contains(['"', '\'', '=', ',']);
-    if is_header {
+    if is_header(line) {
         return line.len();
     }
     let Some((key, value)) = line.split_once('=') else { return 0 };
     let name = key.trim();
-    if HARMLESS_KEYS.contains(&name) && !value.contains('=') {
-        return line.len();
+    let value_start = key.len() + 1;
+    if HARMLESS_KEYS.contains(&name) {
+        return value_start + end_of_values(value);
     }
     let is_known = SECTIONS.iter().any(|(_, keys)| keys.known.contains(&name));
-    if is_known { key.len() + 1 } else { 0 }
+    if is_known { value_start } else { 0 }
+}
+
+fn is_header(line: &str) -> bool {
+    let path = line.trim_matches(['[', ']']);
+    let is_known = ROOT_KEYS.known.contains(&path.split('.').next().unwrap_or_default());
+    line.starts_with('[') && is_known && !path.contains(|c: char| c.is_whitespace() || "\"'=,".contains(c))
+}
+
+/// Where the value, or the list of values, at the start of a line's rest ends. What follows doesn't belong there, so it
+/// may have slipped in from a line with a secret.
+fn end_of_values(rest: &str) -> usize {
+    let mut unread = rest.trim_start().trim_start_matches('[').trim_start();
+    loop {
+        unread = after_value(unread).trim_start();
+        match unread.strip_prefix(',') {
+            Some(next) => unread = next.trim_start(),
+            None => return rest.len() - unread.len(),
+        }
+    }
+}
+
+/// What follows a text in quotes, closed or not, or a bare word.
+fn after_value(text: &str) -> &str {
+    match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => text.splitn(3, quote).nth(2).unwrap_or_default(),
+        _ => text.trim_start_matches(|c: char| !c.is_whitespace() && !matches!(c, ',' | ']' | '"' | '\'' | '=')),
+    }
 }
 
 /// The value without its quotes, which may stay.
@@ -167,6 +193,11 @@ mod tests {
     #[test]
     fn broken_lines_are_shown_only_when_they_can_hold_no_secret() {
         assert_eq!(masked("listen = 127.0.0.1:8080\n"), "listen = 127.0.0.1:8080\n");
+        assert_eq!(masked("to = [\"a\", 'b', c\n"), "to = [\"a\", 'b', c\n");
+        assert_eq!(
+            masked("listen = \"1.2.3.4:5\"bearer = \"geheim\"\n"),
+            "listen = \"1.2.3.4:5\"****** * \"******\"\n"
+        );
         assert_eq!(masked("bearer = geheim\n"), "bearer = ******\n");
         assert_eq!(masked("secrets = [\"geheim\"\n\"noch\n"), "secrets = [\"******\"\n\"****\n");
         assert_eq!(masked("[source.atoms\n"), "[source.atoms\n");

@@ -164,8 +164,8 @@ impl Config {
     /// All problems, warnings among them, when one at least is an error.
     pub fn parse(file_name: &str, text: &str, environment: &dyn Environment) -> Result<Self, Problems> {
         let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
-        let mut document = Document::parse(text);
-        let mut reader = Reader::new(environment, folder, document.take_faults());
+        let document = Document::parse(text);
+        let mut reader = Reader::new(&document, folder, environment);
         let mut config = Self::read(&document, &mut reader);
 
         let (problems, revealed) = reader.finish();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Environment,
-    document::touch,
+    document::{Document, touch},
     problem::{Problem, Span},
 };
 
@@ -12,20 +12,23 @@ use super::{
 pub(super) struct Reader<'e> {
     environment: &'e dyn Environment,
     folder: &'e Path,
-    damage: Vec<Span>,
+    damage: &'e [Span],
+    has_gaps: bool,
     problems: Vec<Problem>,
     revealed: Vec<Span>,
 }
 
 impl<'e> Reader<'e> {
-    /// Begins to read a file that lies in `folder`. `faults` are its known problems; nothing is reported about the stretches in
-    /// `damage`.
-    pub(super) fn new(
-        environment: &'e dyn Environment,
-        folder: &'e Path,
-        (faults, damage): (Vec<Problem>, Vec<Span>),
-    ) -> Self {
-        Self { environment, folder, damage, problems: faults, revealed: Vec::new() }
+    /// Begins to read `document`, which lies in `folder`, with the problems it has as TOML.
+    pub(super) fn new(document: &'e Document<'_>, folder: &'e Path, environment: &'e dyn Environment) -> Self {
+        Self {
+            environment,
+            folder,
+            damage: document.damage(),
+            has_gaps: document.has_gaps(),
+            problems: document.faults().to_vec(),
+            revealed: Vec::new(),
+        }
     }
 
     /// Where secrets come from.
@@ -47,10 +50,10 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// Notes that something is missing. In a damaged file it may be there, unread.
+    /// Notes that something is missing, unless it may be where the parser has skipped some of the file.
     pub(super) fn report_absence(&mut self, problem: Problem) {
-        if self.damage.is_empty() {
-            self.problems.push(problem);
+        if !self.has_gaps {
+            self.report(problem);
         }
     }
 

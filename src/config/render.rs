@@ -27,8 +27,11 @@ impl Problems {
         };
         let mut text = String::new();
         for problem in self {
-            text += &renderer.render(&[self.picture(problem)]);
-            text += "\n\n";
+            for line in renderer.render(&[self.picture(problem)]).lines() {
+                text += line.trim_end(); // Where a comment was blanked.
+                text.push('\n');
+            }
+            text.push('\n');
         }
         text + &self.tally()
     }

@@ -28,15 +28,14 @@ const CALL_RECORD: &str = "call-completed";
 
 /// Reads all routes of the file.
 pub(super) fn read_all(root: &Section<'_>, reader: &mut Reader<'_>) -> Routes {
-    let mut used = BTreeSet::new();
     let mut routes = Vec::new();
     for (number, field) in (1..).zip(items(root, reader)) {
         let title = format!("[[route]] number {number}");
         if let Some(section) = Section::of(title, &field, &KEYS, reader) {
-            routes.extend(read_one(number, &section, root, &mut used, reader));
+            routes.extend(read_one(number, &section, root, reader));
         }
     }
-    warn_of_unused(root, &used, reader);
+    warn_of_unused(root, reader);
     Routes::new(routes)
 }
 
@@ -50,27 +49,38 @@ fn items<'t>(root: &Section<'t>, reader: &mut Reader<'_>) -> Vec<Field<'t>> {
     items.unwrap_or_default()
 }
 
-fn read_one(
-    number: usize,
-    section: &Section<'_>,
-    root: &Section<'_>,
-    used: &mut BTreeSet<String>,
-    reader: &mut Reader<'_>,
-) -> Option<Route> {
+fn read_one(number: usize, section: &Section<'_>, root: &Section<'_>, reader: &mut Reader<'_>) -> Option<Route> {
     let name = section.field("name").and_then(|field| field.text("\"finished calls to the CRM\"", reader));
-    let sources = section.field("sources").map(|field| read_names(&field, "source", root, reader));
-    let agents = section.field("agents").map(|field| field.texts("[\"68c1f0aa41d2b7e5903c11a4\"]", reader));
-    let events = section.field("events").map(|field| read_events(&field, reader));
-    let to = section.required("to", "[\"crm\"]", reader)?;
-    let to = read_names(&to, "destination", root, reader);
-    used.extend(to.iter().map(ToString::to_string));
-    Some(Route {
-        name: name.map_or_else(|| format!("route {number}"), str::to_owned),
-        sources: sources.map(|names| names.into_iter().collect()),
-        agents: agents.map(|agents| agents.into_iter().flatten().map(|(agent, _)| agent.to_owned()).collect()),
-        events,
-        to,
-    })
+    let mut condition = |key| section.field(key).inspect(|field| check_condition(field, reader));
+    let (sources, agents, events) = (condition("sources"), condition("agents"), condition("events"));
+    let sources = sources.map(|field| read_names(&field, "source", root, reader).into_iter().collect());
+    let agents = agents.map(|field| read_agents(&field, reader));
+    let events = events.map(|field| read_events(&field, reader));
+    let to = read_to(section, root, reader)?;
+    let name = name.map_or_else(|| format!("route {number}"), str::to_owned);
+    Some(Route { name, sources, agents, events, to })
+}
+
+/// An absent condition fits all events; an empty one would fit none.
+fn check_condition(field: &Field<'_>, reader: &mut Reader<'_>) {
+    if field.items().is_some_and(|items| items.is_empty()) {
+        let message = format!("`{}` is an empty list, which no event fits", field.key());
+        let help = format!("leave `{}` out to take all", field.key());
+        reader.report(Problem::error(field.span(), message).help(help));
+    }
+}
+
+fn read_to(section: &Section<'_>, root: &Section<'_>, reader: &mut Reader<'_>) -> Option<Vec<Name>> {
+    let field = section.required("to", "[\"crm\"]", reader)?;
+    if field.items().is_some_and(|items| items.is_empty()) {
+        reader.report(field.error("names nobody", "[\"crm\"]"));
+    }
+    Some(read_names(&field, "destination", root, reader))
+}
+
+fn read_agents(field: &Field<'_>, reader: &mut Reader<'_>) -> BTreeSet<String> {
+    let agents = field.texts("[\"68c1f0aa41d2b7e5903c11a4\"]", reader).unwrap_or_default();
+    agents.into_iter().map(|(agent, _)| agent.to_owned()).collect()
 }
 
 /// The names in a list, each of a section `[kind.NAME]`. Those of no section are reported and left out.
@@ -116,12 +126,13 @@ fn check_event(event: &str, span: Span, reader: &mut Reader<'_>) {
     }
 }
 
-fn warn_of_unused(root: &Section<'_>, used: &BTreeSet<String>, reader: &mut Reader<'_>) {
-    if root.field("route").is_none() {
+fn warn_of_unused(root: &Section<'_>, reader: &mut Reader<'_>) {
+    let Some(routes) = root.field("route") else {
         let problem = Problem::warning_of_file("there is no route: events will be kept, and none delivered");
         reader.report_absence(problem.help("write a section `[[route]]` with `to`"));
         return;
-    }
+    };
+    let used: BTreeSet<&str> = routes.items().iter().flatten().flat_map(named_in).collect();
     for destination in entries::names("destination", root) {
         if destination.value().is_table() && !used.contains(destination.key()) {
             let message = format!("no route leads to the destination `{}`", destination.key());
@@ -129,4 +140,11 @@ fn warn_of_unused(root: &Section<'_>, used: &BTreeSet<String>, reader: &mut Read
             reader.report_absence(Problem::warning(destination.key_span(), message).help(help));
         }
     }
+}
+
+/// Whom a route names, rightly or not.
+fn named_in<'t>(route: &Field<'t>) -> Vec<&'t str> {
+    let to = Section::with_free_keys(String::new(), route).ok().and_then(|section| section.field("to"));
+    let items = to.and_then(|to| to.items()).unwrap_or_default();
+    items.iter().filter_map(|item| item.value().as_str()).collect()
 }

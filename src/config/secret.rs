@@ -67,7 +67,7 @@ pub(super) fn read(field: &Field<'_>, example: &str, reader: &mut Reader<'_>) ->
 
 /// Warns that a secret stands in the file.
 pub(super) fn report_literal(field: &Field<'_>, reader: &mut Reader<'_>) {
-    let message = format!("the secret of `{}` stands in the file, where every copy of the file shows it", field.key());
+    let message = "this secret stands in the file, so every copy of the file shows it";
     let help = "put it into the environment and write `{ env = \"NAME\" }`, or into a file and write \
                 `{ file = \"/path\" }`";
     reader.report(Problem::warning(field.span(), message).help(help));

@@ -92,7 +92,11 @@ fn parse_duration(text: &str) -> Option<Duration> {
 
 /// A duration as the file writes it.
 pub(super) fn show_duration(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string().replace("days", "d").replace("day", "d")
+    let days = duration.as_secs() / DAY.as_secs();
+    if days > 0 && DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX)) == duration {
+        return format!("{days}d");
+    }
+    humantime::format_duration(duration).to_string()
 }
 
 /// A size as the file writes it.

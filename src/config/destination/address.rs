@@ -27,10 +27,12 @@ impl Address {
     pub(super) fn read(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let given = secret::read_given(field, EXAMPLE, reader)?;
         let holds_secret = holds_secret(given.expose());
-        if matches!(given, Given::Literal(_)) && !holds_secret {
+        let parsed = parse(given.expose());
+        let is_harmless = !holds_secret && (parsed.is_ok() || !may_hold_password(given.expose()));
+        if matches!(given, Given::Literal(_)) && is_harmless {
             reader.reveal(field.span());
         }
-        match parse(given.expose()) {
+        match parsed {
             Ok(url) => {
                 if holds_secret && !given.is_from_secret() {
                     report_token(field, reader);
@@ -76,6 +78,13 @@ fn holds_secret(address: &str) -> bool {
     address.contains('@') || words.any(is_token)
 }
 
+/// Whether something in a broken address may be a password: all that follows a colon and is neither `//` nor a port.
+fn may_hold_password(address: &str) -> bool {
+    let is_port =
+        |rest: &str| rest.split('/').next().is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    address.replacen("://", "", 1).split(':').skip(1).any(|rest| !is_port(rest))
+}
+
 fn is_token(word: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
     word.len() >= LEAST_TOKEN_LEN
@@ -95,6 +104,13 @@ mod tests {
         {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_password_that_lost_its_at_sign_is_suspected() {
+        assert!(may_hold_password("https://relay:hunter2crm.example/"));
+        assert!(!may_hold_password("crm.example:8080/api"));
+        assert!(!may_hold_password("htps://crm.example"));
     }
 
     #[test]

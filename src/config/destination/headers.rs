@@ -2,14 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{
-    Source,
-    field::Field,
-    problem::Problem,
-    reader::Reader,
-    secret::{self, Given},
-    section::Section,
-};
+use crate::config::{Source, field::Field, problem::Problem, reader::Reader, secret, section::Section};
 
 const EXAMPLE: &str = "{ X-Team = \"voice\" }";
 
@@ -39,7 +32,8 @@ const RESERVED_PREFIX: &str = "x-relay-";
 /// Words in the names of headers that carry credentials.
 const CREDENTIAL_WORDS: &[&str] = &["auth", "cookie", "key", "password", "secret", "token"];
 
-/// Reads the headers of a destination. Credentials among them are marked sensitive.
+/// Reads the headers of a destination. Credentials among them are marked sensitive. No value is revealed: a header by any
+/// name may carry a credential.
 pub(super) fn read(field: Option<Field<'_>>, sources: &[Source], reader: &mut Reader<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(field) = field else { return headers };
@@ -58,9 +52,8 @@ pub(super) fn read(field: Option<Field<'_>>, sources: &[Source], reader: &mut Re
 }
 
 fn read_header(field: &Field<'_>, sources: &[Source], headers: &mut HeaderMap, reader: &mut Reader<'_>) {
-    let name = read_name(field, sources, reader);
-    let value = read_value(field, reader);
-    let (Some(name), Some(value)) = (name, value) else { return };
+    let Some(name) = read_name(field, sources, reader) else { return };
+    let Some(value) = read_value(field, reader) else { return };
     if headers.contains_key(&name) {
         let message = format!("the header `{name}` is there twice; upper and lower case are the same");
         reader.report(Problem::error(field.key_span(), message).help("leave one of them out"));
@@ -93,10 +86,8 @@ fn reserved_for(name: &HeaderName, sources: &[Source]) -> Option<&'static str> {
 fn read_value(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<HeaderValue> {
     let given = secret::read_given(field, "\"voice\"", reader)?;
     let is_credential = given.is_from_secret() || names_a_credential(field.key());
-    match given {
-        Given::Literal(_) if is_credential => secret::report_literal(field, reader),
-        Given::Literal(_) => reader.reveal(field.span()),
-        Given::Secret(_) => {}
+    if is_credential && !given.is_from_secret() {
+        secret::report_literal(field, reader);
     }
     let Ok(mut value) = HeaderValue::from_str(given.expose()) else {
         let message = format!("the value of `{}` holds a character that a header can't carry", field.key());

@@ -104,7 +104,7 @@ fn read_method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Method> {
 fn check_body(field: &Field<'_>, reader: &mut Reader<'_>) {
     reader.reveal(field.span());
     if !field.value().as_str().is_some_and(|body| BODIES.contains(&body)) {
-        let message = format!("has to be one of {} in this version", suggestion::list(BODIES));
+        let message = format!("can only be {} in this version", suggestion::list(BODIES));
         reader.report(field.error(message, "\"raw\""));
     }
 }

@@ -29,3 +29,4 @@ pub mod store;
 
 pub mod dispatch;
 pub mod ingest;
+pub mod cli;

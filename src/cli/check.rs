@@ -1,0 +1,291 @@
+//! `atoms-relay check`: what is wrong with a configuration, or what the relay would do with it.
+//!
+//! Nothing is started, sent or written. Addresses that are secrets are shown by their host only.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Display,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    config::{self, Colour, Config, Destination, LoadError, Problem, Problems, Severity},
+    route::Route,
+};
+
+/// What was found.
+#[derive(Debug)]
+pub struct Checked {
+    path: PathBuf,
+    result: Result<Config, LoadError>,
+}
+
+/// Checks the configuration at the given path, or at the first default path where there is one.
+#[must_use]
+pub fn check(given: Option<&Path>) -> Checked {
+    match config::locate(given) {
+        Ok(path) => Checked { result: config::load(&path), path },
+        Err(error) => Checked { path: given.unwrap_or(Path::new("relay.toml")).to_owned(), result: Err(error) },
+    }
+}
+
+impl Checked {
+    /// Whether the relay can run with it.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.result.is_ok()
+    }
+
+    /// What is wrong or looks wrong, for standard error; empty when there is nothing.
+    #[must_use]
+    pub fn remarks(&self, colour: Colour) -> String {
+        match &self.result {
+            Ok(config) => config.warnings.render(colour),
+            Err(LoadError::Invalid(problems)) => problems.render(colour),
+            Err(error) => format!("{}\n{}\n", with_causes(error), advice_for(error)),
+        }
+    }
+
+    /// What the relay would do, for standard output; nothing when it can't run.
+    #[must_use]
+    pub fn summary(&self) -> Option<String> {
+        let config = self.result.as_ref().ok()?;
+        let rows = rows(config).into_iter().map(|[what, which, how]| format!("  {what:<12} {which:<16} {how}\n"));
+        Some(format!("{}: {}\n\n", self.path.display(), grade(&config.warnings)) + &rows.collect::<String>())
+    }
+
+    /// The same for programs.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let problems = match &self.result {
+            Ok(config) => entries(&config.warnings),
+            Err(LoadError::Invalid(problems)) => entries(problems),
+            Err(error) => vec![Entry::of_file(&self.path, error)],
+        };
+        Report { file: self.path.display().to_string(), usable: self.is_usable(), problems }
+    }
+}
+
+fn with_causes(error: &LoadError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+fn advice_for(error: &LoadError) -> &'static str {
+    match error {
+        LoadError::Missing { .. } => "`atoms-relay init` writes one; `--config FILE` names another place.",
+        LoadError::Unreadable { .. } => "The user that runs the relay has to be able to read it.",
+        LoadError::NotText { .. } => "Save it as UTF-8.",
+        LoadError::Invalid(_) => "",
+    }
+}
+
+fn grade(warnings: &Problems) -> String {
+    match warnings.count(Severity::Warning) {
+        0 => "all is well".to_owned(),
+        1 => "usable, with 1 warning".to_owned(),
+        count => format!("usable, with {count} warnings"),
+    }
+}
+
+fn rows(config: &Config) -> Vec<[String; 3]> {
+    let row = |what: &str, which: &str, how: String| [what.to_owned(), which.to_owned(), how];
+    let mut rows = vec![
+        row("admin", "", format!("http://{}", config.admin.listen)),
+        row("queue", "", config.queue.path.display().to_string()),
+    ];
+    let origin = config.server.listen;
+    rows.extend(
+        config
+            .sources
+            .iter()
+            .map(|source| row("source", source.name.as_str(), format!("POST http://{origin}{}", source.path))),
+    );
+    rows.extend(config.destinations.iter().map(|to| row("destination", to.name.as_str(), address(to))));
+    rows.extend(config.routes.as_slice().iter().map(|route| row("route", &destinations(route), conditions(route))));
+    rows
+}
+
+fn address(destination: &Destination) -> String {
+    let target = &destination.target;
+    let host = target.url.origin().ascii_serialization();
+    let path = if target.secret_url { "/… (secret)" } else { target.url.path() };
+    format!("{} {host}{path}", target.method)
+}
+
+fn destinations(route: &Route) -> String {
+    format!("to {}", list(&route.to))
+}
+
+/// What the route takes, and its name.
+fn conditions(route: &Route) -> String {
+    let events = route.events.as_ref().map_or_else(|| "all events".to_owned(), list);
+    let sources = route.sources.as_ref().map(|sources| format!(" from {}", list(sources))).unwrap_or_default();
+    let agents = match route.agents.as_ref().map(BTreeSet::len) {
+        None => String::new(),
+        Some(1) => " of one agent".to_owned(),
+        Some(count) => format!(" of {count} agents"),
+    };
+    format!("{events}{sources}{agents} ({})", route.name)
+}
+
+fn list<'i, T: Display + 'i>(items: impl IntoIterator<Item = &'i T>) -> String {
+    items.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The file.
+    pub file: String,
+    /// Whether the relay can run with it.
+    pub usable: bool,
+    /// What is wrong or looks wrong, in the order of the file.
+    pub problems: Vec<Entry>,
+}
+
+/// A problem in [`Report`].
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    /// The file.
+    pub file: String,
+    /// The line, from 1; `null` for the file as a whole.
+    pub line: Option<usize>,
+    /// The character in the line, from 1.
+    pub column: Option<usize>,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write or do instead.
+    pub help: Option<String>,
+}
+
+impl Entry {
+    fn of(problems: &Problems, problem: &Problem) -> Self {
+        let position = problems.position(problem);
+        Self {
+            file: problems.file_name().to_owned(),
+            line: position.map(|position| position.line),
+            column: position.map(|position| position.column),
+            severity: problem.severity().to_string(),
+            message: problem.message().to_owned(),
+            help: problem.advice().map(str::to_owned),
+        }
+    }
+
+    fn of_file(path: &Path, error: &LoadError) -> Self {
+        let line = match error {
+            LoadError::NotText { line, .. } => Some(*line),
+            _ => None,
+        };
+        Self {
+            file: path.display().to_string(),
+            line,
+            column: None,
+            severity: Severity::Error.to_string(),
+            message: with_causes(error),
+            help: Some(advice_for(error).to_owned()),
+        }
+    }
+}
+
+fn entries(problems: &Problems) -> Vec<Entry> {
+    problems.iter().map(|problem| Entry::of(problems, problem)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const LITERAL: &str = r#"
+[queue]
+path = "/var/lib/relay"
+
+[source.atoms]
+path = "/webhook"
+secrets = ["5f1c0a9e7b3d48266a90c1e2f7d8b4a35e6f708192a3b4c5d6e7f8091a2b3c4d"]
+
+[destination.crm]
+url = "https://crm.internal.example/api/calls"
+
+[destination.slack]
+url = "https://hooks.slack.com/services/T0/B0/xYz1xYz2xYz3xYz4xYz5"
+
+[[route]]
+name = "finished calls"
+events = ["post-conversation"]
+agents = ["68c1f0aa41d2b7e5903c11a4"]
+to = ["crm", "slack"]
+"#;
+
+    fn check_text(text: &str) -> Checked {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.toml");
+        fs::write(&path, text).unwrap();
+        check(Some(&path))
+    }
+
+    #[test]
+    fn a_usable_config_is_summed_up_without_its_secrets() {
+        let checked = check_text(LITERAL);
+        let summary = checked.summary().unwrap();
+        let (_, rows) = summary.split_once("relay.toml: ").unwrap();
+        assert_eq!(
+            rows,
+            "usable, with 2 warnings\n\n  \
+             admin                         http://127.0.0.1:9090\n  \
+             queue                         /var/lib/relay\n  \
+             source       atoms            POST http://127.0.0.1:8080/webhook\n  \
+             destination  crm              POST https://crm.internal.example/api/calls\n  \
+             destination  slack            POST https://hooks.slack.com/… (secret)\n  \
+             route        to crm, slack    post-conversation of one agent (finished calls)\n"
+        );
+        assert!(checked.remarks(Colour::Plain).ends_with("relay.toml: 2 warnings\n"));
+        assert!(checked.is_usable());
+    }
+
+    #[test]
+    fn an_unusable_config_has_no_summary_but_all_its_problems() {
+        let checked = check_text("[server]\nlisten = 1\nmax_body = 2\n");
+        assert!(!checked.is_usable() && checked.summary().is_none());
+        assert!(checked.remarks(Colour::Plain).ends_with("relay.toml: 3 errors, 1 warning\n"));
+    }
+
+    #[test]
+    fn programs_get_every_problem_with_its_place() {
+        let report = check_text("[server]\nlisten = 1\n").report();
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["usable"], false);
+        let first = &json["problems"][0];
+        assert_eq!((&first["line"], &first["column"]), (&2.into(), &10.into()));
+        assert_eq!(first["severity"], "error");
+        assert_eq!(first["message"], "`listen` has to be a text in quotes, not a number");
+        assert_eq!(first["help"], "write `listen = \"127.0.0.1:8080\"`");
+        assert!(json["problems"][1]["line"].is_null(), "there is no source");
+    }
+
+    #[test]
+    fn a_missing_file_is_told_with_the_places_that_were_tried() {
+        let checked = check(Some(Path::new("/nowhere/relay.toml")));
+        assert_eq!(
+            checked.remarks(Colour::Plain),
+            "there is no configuration file: tried /nowhere/relay.toml\n\
+             `atoms-relay init` writes one; `--config FILE` names another place.\n"
+        );
+        assert_eq!(checked.report().problems.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let remarks = check(Some(folder.path())).remarks(Colour::Plain);
+        assert!(remarks.contains("can't be read: "), "{remarks}");
+    }
+}

@@ -75,11 +75,19 @@ impl<'t> Field<'t> {
     /// The value as a text that is no secret.
     pub(super) fn text(&self, example: &str, reader: &mut Reader<'_>) -> Option<&'t str> {
         reader.reveal(self.span());
-        let text = self.value.as_str();
-        if text.is_none() {
+        let Some(text) = self.value.as_str() else {
             reader.report(self.wrong_type("a text in quotes", example));
+            return None;
+        };
+        self.check_printable(example, reader);
+        Some(text)
+    }
+
+    /// Texts are shown to people, and some become part of paths and requests: control characters are a trap everywhere.
+    fn check_printable(&self, example: &str, reader: &mut Reader<'_>) {
+        if self.value.as_str().is_some_and(|text| text.contains(char::is_control)) {
+            reader.report(self.error("holds a control character, such as a line break", example));
         }
-        text
     }
 
     /// The value as a number of things of which there is at least one and at most `most`.
@@ -118,6 +126,9 @@ impl<'t> Field<'t> {
         let items = self.list(example, reader)?;
         for item in items.iter().filter(|item| !item.value.is_str()) {
             reader.report(item.wrong_type("a list of texts", example));
+        }
+        for item in &items {
+            item.check_printable(example, reader);
         }
         Some(items.iter().filter_map(|item| Some((item.value.as_str()?, item.span()))).collect())
     }

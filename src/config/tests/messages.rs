@@ -616,6 +616,20 @@ fn control_characters_of_the_file_never_reach_a_terminal() {
 }
 
 #[test]
+fn texts_have_no_control_characters() {
+    check_line(
+        ROUTE,
+        "name = \"a\\tb\"",
+        "error: \"a\\tb\" | `name` holds a control character, such as a line break | write `name = \"finished calls to the CRM\"`",
+    );
+    check_line(
+        ROUTE,
+        "agents = [\"a\\nb\"]",
+        "error: \"a\\nb\" | `agents` holds a control character, such as a line break | write `agents = [\"68c1f0aa41d2b7e5903c11a4\"]`",
+    );
+}
+
+#[test]
 fn positions_count_lines_and_characters_from_one() {
     let problems = problems("[server]\n  \"é\" = 1\n");
     let position = problems.position(problems.iter().next().unwrap()).unwrap();

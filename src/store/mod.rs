@@ -5,7 +5,7 @@
 
 pub mod embedded;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -289,6 +289,33 @@ pub struct DeadLetter {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeadCursor(pub(crate) Bytes);
 
+impl fmt::Display for DeadCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for DeadCursor {
+    type Err = ParseCursorError;
+
+    /// Reads what [`fmt::Display`] wrote. Any even number of hex digits is taken: a store looks up what it is given and
+    /// trusts none of it.
+    fn from_str(text: &str) -> Result<Self, ParseCursorError> {
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if !rest.is_empty() || text.is_empty() {
+            return Err(ParseCursorError);
+        }
+        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let byte = |[high, low]: &[u8; 2]| Some((digit(*high)? << 4) | digit(*low)?);
+        pairs.iter().map(byte).collect::<Option<Bytes>>().map(Self).ok_or(ParseCursorError)
+    }
+}
+
+/// The text is not a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor: take it from the `next` of the page before")]
+pub struct ParseCursorError;
+
 /// Why people hold a destination back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
@@ -359,5 +386,20 @@ impl EventFilter {
             && self.state.is_none_or(|state| event.state() == state)
             && self.since.is_none_or(|since| event.id.timestamp() >= since)
             && self.until.is_none_or(|until| event.id.timestamp() < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back() {
+        let cursor = DeadCursor(Bytes::from_static(&[0, 0x9f, 0xff]));
+        assert_eq!(cursor.to_string(), "009fff");
+        assert_eq!("009fff".parse(), Ok(cursor));
+        for wrong in ["", "0", "0g", "é"] {
+            assert_eq!(wrong.parse::<DeadCursor>(), Err(ParseCursorError), "{wrong}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Names that people give to sources and destinations in `relay.toml`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,14 @@ impl TryFrom<Arc<str>> for Name {
             Some(character) => Err(NameError::Character(character)),
             None => Ok(Self(text)),
         }
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::new(text)
     }
 }
 

@@ -32,7 +32,8 @@ impl<T> Verified<T> {
 #[derive(Clone)]
 pub struct Verifier {
     header: HeaderName,
-    keys: Vec<Hmac<Sha256>>,
+    first: Hmac<Sha256>,
+    others: Vec<Hmac<Sha256>>,
 }
 
 impl Verifier {
@@ -41,11 +42,10 @@ impl Verifier {
     /// # Errors
     /// [`VerifierError`] when there is no secret or one is empty: everybody could sign with that.
     pub fn new<'a>(header: HeaderName, secrets: impl IntoIterator<Item = &'a str>) -> Result<Self, VerifierError> {
-        let keys = secrets.into_iter().map(key).collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() {
-            return Err(VerifierError::NoSecret);
-        }
-        Ok(Self { header, keys })
+        let mut secrets = secrets.into_iter();
+        let first = key(secrets.next().ok_or(VerifierError::NoSecret)?)?;
+        let others = secrets.map(key).collect::<Result<_, _>>()?;
+        Ok(Self { header, first, others })
     }
 
     /// The header that carries the signature.
@@ -65,17 +65,27 @@ impl Verifier {
             return Err(Refusal::Repeated);
         }
         let digest = parse(value.as_bytes()).ok_or(Refusal::Malformed)?;
-        let matches = self.keys.iter().fold(false, |matched, key| {
+        let matches = self.keys().fold(false, |matched, key| {
             let right = key.clone().chain_update(&body).verify_slice(&digest).is_ok();
             matched | right
         });
         if matches { Ok(Verified { content: body, signature: value.clone() }) } else { Err(Refusal::Wrong) }
     }
+
+    /// The signature that the source would put on `body`, made with the first of its secrets.
+    #[must_use]
+    pub fn sign(&self, body: &[u8]) -> String {
+        hex(self.first.clone(), body)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Hmac<Sha256>> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
 }
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Verifier({}, {} secrets)", self.header, self.keys.len())
+        write!(f, "Verifier({}, {} secrets)", self.header, self.keys().count())
     }
 }
 
@@ -84,11 +94,15 @@ impl std::fmt::Debug for Verifier {
 /// # Errors
 /// [`VerifierError::EmptySecret`].
 pub fn sign(secret: &str, body: &[u8]) -> Result<String, VerifierError> {
-    let digest = key(secret)?.chain_update(body).finalize().into_bytes();
-    Ok(digest.iter().fold(String::with_capacity(2 * DIGEST_LEN), |mut hex, byte| {
+    Ok(hex(key(secret)?, body))
+}
+
+fn hex(key: Hmac<Sha256>, body: &[u8]) -> String {
+    let digest = key.chain_update(body).finalize().into_bytes();
+    digest.iter().fold(String::with_capacity(2 * DIGEST_LEN), |mut hex, byte| {
         hex.extend([byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16).unwrap_or('0')));
         hex
-    }))
+    })
 }
 
 fn key(secret: &str) -> Result<Hmac<Sha256>, VerifierError> {
@@ -168,6 +182,12 @@ mod tests {
         let signature = sign("second", b"body").unwrap();
         assert!(check(&["first", "second"], signature.as_bytes(), b"body").is_ok());
         assert_eq!(check(&["first"], signature.as_bytes(), b"body"), Err(Refusal::Wrong));
+    }
+
+    #[test]
+    fn a_source_signs_with_its_first_secret() {
+        let verifier = Verifier::new(HEADER, ["first", "second"]).unwrap();
+        assert_eq!(verifier.sign(b"body"), sign("first", b"body").unwrap());
     }
 
     #[test]

@@ -16,8 +16,8 @@
 pub mod model;
 
 pub mod breaker;
-pub mod outcome;
 pub mod config;
+pub mod outcome;
 pub mod retry;
 pub mod route;
 pub mod transform;
@@ -27,6 +27,9 @@ pub mod clock;
 pub mod send;
 pub mod store;
 
+pub mod admin;
 pub mod dispatch;
 pub mod ingest;
+
 pub mod cli;
+

@@ -1,0 +1,92 @@
+//! How the admin listener words its answers: JSON, or `application/problem+json` (RFC 9457) for what went wrong.
+//!
+//! Every answer forbids browsers to guess its type, to run or frame it, and to keep it.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::store::StoreError;
+
+/// A whole answer.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+const SAFE_HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox")),
+];
+
+/// An answer of the given type.
+pub(super) fn typed(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().extend(SAFE_HEADERS);
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer
+}
+
+/// `content` as JSON.
+pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Result<Answer, Problem> {
+    let body = serde_json::to_vec(content)
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the answer has no JSON: {error}")))?;
+    Ok(typed(status, HeaderValue::from_static("application/json"), body.into()))
+}
+
+/// What went wrong, for the one who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) detail: String,
+    /// The methods that would have been right, with a 405.
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), allow: None }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("this address takes {allow} only");
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, detail, allow: Some(allow) }
+    }
+
+    /// As an answer.
+    pub(super) fn into_answer(self) -> Answer {
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            r#type: &'a str,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+        }
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let wire = Wire { r#type: "about:blank", title, status: self.status.as_u16(), detail: &self.detail };
+        let body = serde_json::to_vec(&wire).unwrap_or_default();
+        let mut answer = typed(self.status, HeaderValue::from_static("application/problem+json"), body.into());
+        if let Some(allow) = self.allow {
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        answer
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let status = match error {
+            StoreError::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            StoreError::Failed(_) | StoreError::Closed | StoreError::DiskFull(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}

@@ -1,0 +1,82 @@
+//! What people can change through the admin listener.
+
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+
+use super::{
+    Admin,
+    answer::{Answer, Problem, json},
+    guard::{self, Nothing},
+    query::Query,
+    selection::Action,
+    view::{ConditionName, DestinationView, PauseRequest},
+};
+use crate::{
+    model::{DeliveryId, Name},
+    store::Pause,
+};
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    Pause(Name),
+    Resume(Name),
+    Retry(DeliveryId),
+    Replay,
+    Discard,
+}
+
+impl Admin {
+    /// Does what was asked.
+    pub(super) async fn change(&self, what: Change, request: Request<Incoming>) -> Result<Answer, Problem> {
+        Query::parse(request.uri().query(), &[])?;
+        match what {
+            Change::Pause(name) => self.pause(&name, guard::read_json(request).await?).await,
+            Change::Resume(name) => {
+                let Nothing {} = guard::read_json(request).await?;
+                self.resume(&name).await
+            }
+            Change::Retry(id) => {
+                let Nothing {} = guard::read_json(request).await?;
+                self.retry(id).await
+            }
+            Change::Replay => {
+                let done = self.apply(Action::Replay, guard::read_json(request).await?).await?;
+                json(StatusCode::OK, &done)
+            }
+            Change::Discard => {
+                let done = self.apply(Action::Discard, guard::read_json(request).await?).await?;
+                json(StatusCode::OK, &done)
+            }
+        }
+    }
+
+    async fn pause(&self, name: &Name, asked: PauseRequest) -> Result<Answer, Problem> {
+        self.configured(name)?;
+        let pause = Pause { since: self.clock.now(), reason: asked.reason };
+        self.store.set_pause(name, Some(pause)).await?;
+        json(StatusCode::OK, &self.configured(name)?)
+    }
+
+    async fn resume(&self, name: &Name) -> Result<Answer, Problem> {
+        self.configured(name)?;
+        self.store.set_pause(name, None).await?;
+        (self.controls.resume)(name);
+        json(StatusCode::OK, &self.configured(name)?)
+    }
+
+    async fn retry(&self, id: DeliveryId) -> Result<Answer, Problem> {
+        let done = self.apply(Action::Replay, id.into()).await?;
+        if done.deliveries == 0 {
+            return Err(Problem::not_found("there is no such delivery, or the retention of its event is over"));
+        }
+        json(StatusCode::OK, &done)
+    }
+
+    /// The destination, which has to stand in the config: another has nothing that could be held back or go on.
+    fn configured(&self, name: &Name) -> Result<DestinationView, Problem> {
+        let is_it = |view: &DestinationView| view.name == *name && view.condition != ConditionName::Unconfigured;
+        let missing = || Problem::not_found(format!("the config has no destination `{name}`"));
+        self.destinations().into_iter().find(is_it).ok_or_else(missing)
+    }
+}

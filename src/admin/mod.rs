@@ -1,0 +1,74 @@
+//! The admin listener: health, readiness and the part of `/api/v1` with which people see and steer the relay.
+//!
+//! It reads the store and asks it to replay, discard and pause; what a destination is doing it learns through
+//! [`Controls`], so that no other flow is known here. Every answer is made of the types in [`view`].
+//!
+//! There is no authentication: the listener is for loopback only, and `guard` keeps out what a web page could make a
+//! browser send there. It serves no pages and never shows a credential.
+
+mod answer;
+mod change;
+mod guard;
+mod query;
+mod read;
+mod resource;
+mod selection;
+mod server;
+pub mod view;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+pub use self::server::serve;
+use self::view::DestinationView;
+use crate::{
+    breaker::Condition,
+    clock::Clock,
+    model::{Name, Timestamp},
+    store::{DestinationStats, Store},
+};
+
+/// What the admin listener answers from.
+pub struct Admin {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    controls: Controls,
+    started_at: Timestamp,
+}
+
+/// How the admin listener reaches the running relay.
+pub struct Controls {
+    /// How each configured destination is doing, pauses by people included.
+    pub conditions: Box<dyn Fn() -> BTreeMap<Name, Condition> + Send + Sync>,
+    /// Lets a destination be tried again that its breaker holds back.
+    pub resume: Box<dyn Fn(&Name) + Send + Sync>,
+    /// Cancelled when the relay begins to stop: it is not ready any more, but still answers questions.
+    pub stopping: CancellationToken,
+}
+
+impl Admin {
+    /// Answers from `store`; the relay counts as started now.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Clock, controls: Controls) -> Self {
+        let started_at = clock.now();
+        Self { store, clock, controls, started_at }
+    }
+
+    /// Every configured destination, and those that still have something in the store though the config doesn't name
+    /// them any more.
+    fn destinations(&self) -> Vec<DestinationView> {
+        let conditions = (self.controls.conditions)();
+        let mut numbers: BTreeMap<Name, DestinationStats> =
+            self.store.stats().destinations.into_iter().map(|stats| (stats.destination.clone(), stats)).collect();
+        let configured = conditions.into_iter().map(|(name, condition)| {
+            let stats = numbers.remove(&name);
+            DestinationView::new(name, Some(condition), stats)
+        });
+        let mut views: Vec<DestinationView> = configured.collect();
+        let is_needed = |stats: &DestinationStats| stats.waiting > 0 || stats.dead > 0;
+        let left_over = numbers.into_iter().filter(|(_, stats)| is_needed(stats));
+        views.extend(left_over.map(|(name, stats)| DestinationView::new(name, None, Some(stats))));
+        views
+    }
+}

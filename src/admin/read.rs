@@ -1,0 +1,164 @@
+//! The questions that the admin listener answers.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+
+use super::{
+    Admin,
+    answer::{Answer, Problem, json, typed},
+    query::{EVENT_FILTERS, PAGING, Query},
+    view::{
+        CheckView, DeadLetterView, DeliveryStateName, DeliveryView, EventView, PageView, QueueView, ReadinessView,
+        StatusView,
+    },
+};
+use crate::{
+    model::{EventId, Name},
+    store::{EventState, StoredEvent},
+};
+
+/// Something to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    Health,
+    Readiness,
+    Status,
+    Destinations,
+    Events,
+    Event(EventId),
+    Body(EventId),
+    Deliveries,
+    DeadLetters,
+}
+
+impl Read {
+    /// The query parameters that it knows.
+    fn parameters(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::Events => &[EVENT_FILTERS, &["state"], PAGING],
+            Self::Deliveries => &[EVENT_FILTERS, &["destination", "state"], PAGING],
+            Self::DeadLetters => &[&["destination"], PAGING],
+            _ => &[],
+        }
+    }
+}
+
+impl Admin {
+    /// Answers a question.
+    pub(super) async fn read(&self, what: Read, query: Option<&str>) -> Result<Answer, Problem> {
+        let query = Query::parse(query, what.parameters())?;
+        match what {
+            Read::Health => {
+                Ok(typed(StatusCode::OK, HeaderValue::from_static("text/plain"), Bytes::from_static(b"ok\n")))
+            }
+            Read::Readiness => self.show_readiness(),
+            Read::Status => json(StatusCode::OK, &self.status()),
+            Read::Destinations => json(StatusCode::OK, &PageView { items: self.destinations(), next: None }),
+            Read::Events => self.list_events(&query).await,
+            Read::Event(id) => json(StatusCode::OK, &EventView::from(self.stored(id).await?)),
+            Read::Body(id) => Ok(download(self.stored(id).await?)),
+            Read::Deliveries => self.list_deliveries(&query).await,
+            Read::DeadLetters => self.list_dead_letters(&query).await,
+        }
+    }
+
+    fn show_readiness(&self) -> Result<Answer, Problem> {
+        let readiness = self.readiness();
+        let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        json(status, &readiness)
+    }
+
+    fn readiness(&self) -> ReadinessView {
+        let stopping = self.controls.stopping.is_cancelled().then(|| "the relay is stopping".to_owned());
+        let checks = [("store", self.store.fault()), ("running", stopping)];
+        let checks = checks.map(|(check, reason)| CheckView { check: check.to_owned(), ok: reason.is_none(), reason });
+        ReadinessView { ready: checks.iter().all(|check| check.ok), checks: checks.into() }
+    }
+
+    fn status(&self) -> StatusView {
+        let stats = self.store.stats();
+        let destinations = self.destinations();
+        StatusView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            now: self.clock.now(),
+            started_at: self.started_at,
+            readiness: self.readiness(),
+            queue: QueueView {
+                events: stats.events,
+                unrouted: stats.unrouted,
+                quarantined: stats.quarantined,
+                waiting: destinations.iter().map(|destination| destination.waiting).sum(),
+                dead: destinations.iter().map(|destination| destination.dead).sum(),
+                disk_bytes: stats.disk_bytes,
+            },
+            destinations,
+        }
+    }
+
+    async fn list_events(&self, query: &Query) -> Result<Answer, Problem> {
+        let mut filter = query.event_filter()?;
+        filter.state = query.word("state")?;
+        let listing = self.store.events(filter, query.page()?).await?;
+        json(StatusCode::OK, &PageView::<EventView>::new(listing))
+    }
+
+    /// Deliveries stand with their events, so the list goes through events. A page ends between two events, that its
+    /// cursor can be the event's id; it exceeds the limit only for an event with more deliveries than that.
+    async fn list_deliveries(&self, query: &Query) -> Result<Answer, Problem> {
+        let wanted = WantedDelivery { destination: query.parsed("destination")?, state: query.word("state")? };
+        let mut filter = query.event_filter()?;
+        if wanted.state == Some(DeliveryStateName::Waiting) {
+            filter.state = Some(EventState::Waiting);
+        }
+        let page = query.page()?;
+        let listing = self.store.events(filter, page).await?;
+        let mut found = PageView { items: Vec::new(), next: listing.next.map(|next| next.to_string()) };
+        let mut last = None;
+        for event in listing.items.into_iter().map(EventView::from) {
+            let deliveries: Vec<DeliveryView> = event.deliveries.into_iter().filter(|one| wanted.takes(one)).collect();
+            if !found.items.is_empty() && found.items.len() + deliveries.len() > page.limit {
+                found.next = last;
+                break;
+            }
+            found.items.extend(deliveries);
+            last = Some(event.id.to_string());
+        }
+        json(StatusCode::OK, &found)
+    }
+
+    async fn list_dead_letters(&self, query: &Query) -> Result<Answer, Problem> {
+        let destination: Option<Name> = query.parsed("destination")?;
+        let listing = self.store.dead_letters(destination.as_ref(), query.page()?).await?;
+        json(StatusCode::OK, &PageView::<DeadLetterView>::new(listing))
+    }
+
+    async fn stored(&self, id: EventId) -> Result<StoredEvent, Problem> {
+        let gone = || Problem::not_found("there is no such event, or its retention is over");
+        self.store.event(id).await?.ok_or_else(gone)
+    }
+}
+
+/// Which deliveries of an event a list wants.
+struct WantedDelivery {
+    destination: Option<Name>,
+    state: Option<DeliveryStateName>,
+}
+
+impl WantedDelivery {
+    fn takes(&self, delivery: &DeliveryView) -> bool {
+        self.destination.as_ref().is_none_or(|name| *name == delivery.destination)
+            && self.state.is_none_or(|state| state == delivery.state)
+    }
+}
+
+/// The body as it came. It is a stranger's: a browser must neither show nor run it, so it is a file to be saved.
+fn download(stored: StoredEvent) -> Answer {
+    let event = stored.event;
+    let content_type = event.headers.content_type.and_then(|value| HeaderValue::from_bytes(&value).ok());
+    let unknown = HeaderValue::from_static("application/octet-stream");
+    let mut answer = typed(StatusCode::OK, content_type.unwrap_or(unknown), event.body);
+    if let Ok(disposition) = HeaderValue::try_from(format!("attachment; filename=\"{}\"", event.id)) {
+        answer.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    answer
+}

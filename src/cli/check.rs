@@ -10,10 +10,29 @@ use std::{
 
 use serde::Serialize;
 
+use super::{
+    Session, colour_of,
+    console::{Format, remark, say},
+    failure::{Exit, Failure},
+};
 use crate::{
     config::{self, Colour, Config, Destination, LoadError, Problem, Problems, Severity},
     route::Route,
 };
+
+/// Runs `check`.
+pub(super) fn run(session: &Session) -> Result<(), Failure> {
+    let checked = check(session.config.as_deref());
+    let remarks = checked.remarks(colour_of(&std::io::stderr()));
+    match (session.console.format(), checked.summary()) {
+        (Format::Json, _) => session.console.show(&checked.report(), |_, _| String::new())?,
+        (Format::Text, summary) => {
+            remark(remarks.trim_end());
+            summary.map_or(Ok(()), |summary| say(summary.trim_end()))?;
+        }
+    }
+    checked.into_config().map(drop).map_err(Failure::told)
+}
 
 /// What was found.
 #[derive(Debug)]
@@ -36,6 +55,14 @@ impl Checked {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.result.is_ok()
+    }
+
+    /// The configuration, or the exit code of a command that needs it.
+    pub(super) fn into_config(self) -> Result<Config, Exit> {
+        self.result.map_err(|error| match error {
+            LoadError::Unreadable { .. } => Exit::Io,
+            LoadError::Missing { .. } | LoadError::NotText { .. } | LoadError::Invalid(_) => Exit::Config,
+        })
     }
 
     /// What is wrong or looks wrong, for standard error; empty when there is nothing.

@@ -6,6 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::{
+    Session,
+    console::say,
+    failure::{Exit, Failure},
+};
+
 /// What `init` takes.
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
@@ -46,6 +52,16 @@ name = "finished calls"
 events = ["post-conversation"]
 to = ["crm"]
 "#;
+
+/// Runs `init`.
+pub(super) fn run(args: &InitArgs, session: &Session) -> Result<(), Failure> {
+    if args.stdout {
+        return say(STARTER.trim_end());
+    }
+    let path = session.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+    write_to(path).map_err(|error| Failure::new(Exit::Io, error))?;
+    say(next_steps(path).trim_end())
+}
 
 /// Writes [`STARTER`] to a new file.
 ///

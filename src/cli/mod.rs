@@ -1,4 +1,201 @@
-//! What people type: one file per command.
+//! What people type: the arguments, and one file for each command.
+//!
+//! Commands on a config file read it themselves; commands on a running relay ask its admin API. What they have to say
+//! goes to standard output, as JSON with `--json`: one document for one thing, one line for each item of a list. A failed
+//! command says why on standard error and exits with a number of [sysexits.h](failure).
 
+mod admin_client;
 pub mod check;
+mod console;
+mod dead;
+mod deliveries;
+mod events;
+mod explain;
+mod failure;
+mod filter;
 pub mod init;
+mod pause;
+mod sample;
+mod send;
+mod status;
+mod table;
+mod text;
+
+use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use self::{
+    admin_client::{AdminAddress, AdminClient},
+    console::{Console, Format, remark},
+    failure::{Exit, Failure},
+    table::Tone,
+};
+use crate::{
+    clock::Clock,
+    config::{Colour, Config, Environment, ProcessEnvironment},
+};
+
+/// Receives Smallest.ai Atoms webhooks, keeps them on disk and delivers them to your systems until they arrive.
+#[derive(Debug, Parser)]
+#[command(name = "atoms-relay", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  atoms-relay send --event post-conversation          an event like those of Atoms, to try things out
+  atoms-relay explain event.json                      where an event would go, and what would be sent
+  atoms-relay status                                  how the relay and its destinations are
+  atoms-relay events --state waiting --since 2h       what is still on its way
+  atoms-relay dead replay --destination crm           deliver what was given up
+
+Exit codes: 0 ok, 64 usage, 65 wrong data, 69 unavailable, 70 our bug, 74 input/output, 78 configuration.";
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// The configuration; without it `relay.toml`, then `/etc/atoms-relay/relay.toml`.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The admin API of a running relay.
+    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    admin: AdminAddress,
+    /// Answer in JSON: one document, or one line for each item of a list.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the configuration, and show what the relay would do with it.
+    Check,
+    /// Write a first configuration. It overwrites nothing.
+    Init(init::InitArgs),
+    /// Sign and post an event like Atoms would.
+    Send(send::SendArgs),
+    /// Show where an event would go and what exactly would be sent. Sends nothing.
+    Explain(explain::ExplainArgs),
+    /// Show how a running relay and its destinations are.
+    Status,
+    /// List events, newest first, or show one.
+    Events(events::EventsArgs),
+    /// List deliveries, newest event first, or retry one.
+    Deliveries(deliveries::DeliveriesArgs),
+    /// Look after dead letters: deliveries that were given up.
+    #[command(subcommand)]
+    Dead(dead::DeadCommand),
+    /// Hold all deliveries to a destination. It outlives a restart; events are still accepted and kept.
+    Pause(pause::PauseArgs),
+    /// Let a paused or stopped destination go on.
+    Resume(pause::ResumeArgs),
+}
+
+/// What a command works with.
+struct Session {
+    console: Console,
+    clock: Clock,
+    config: Option<PathBuf>,
+    admin: AdminAddress,
+}
+
+impl Session {
+    fn new(common: Common) -> Self {
+        let format = if common.json { Format::Json } else { Format::Text };
+        let console = Console::new(format, colour_of(&std::io::stdout()));
+        Self { console, clock: Clock::system(), config: common.config, admin: common.admin }
+    }
+
+    fn admin(&self) -> AdminClient {
+        AdminClient::new(self.admin.clone())
+    }
+
+    /// The configuration; what is wrong with it has been said when there is none. Its warnings are for `check` and `serve`
+    /// to show.
+    fn config(&self) -> Result<Config, Failure> {
+        let checked = check::check(self.config.as_deref());
+        let remarks = checked.remarks(colour_of(&std::io::stderr()));
+        checked.into_config().map_err(|exit| {
+            remark(remarks.trim_end());
+            Failure::told(exit)
+        })
+    }
+}
+
+/// Runs the command that `arguments` (the program's name first) ask for.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return explain_usage(&error),
+    };
+    match start(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                remark(&format!("{} {message}", Tone::Bad.paint("error:", colour_of(&std::io::stderr()))));
+            }
+            failure.exit().into()
+        }
+    }
+}
+
+/// Help and version are answers, the rest is wrong usage.
+fn explain_usage(error: &clap::Error) -> ExitCode {
+    // When this can't be printed, there is nobody to tell.
+    let _unheard = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+}
+
+fn start(cli: Cli) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Io, format_args!("can't start: {error}")))?;
+    runtime.block_on(perform(cli.command, &Session::new(cli.common)))
+}
+
+async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
+    match command {
+        Command::Check => check::run(session),
+        Command::Init(args) => init::run(&args, session),
+        Command::Send(args) => send::run(args, session).await,
+        Command::Explain(args) => explain::run(&args, session),
+        Command::Status => status::run(session).await,
+        Command::Events(args) => events::run(args, session).await,
+        Command::Deliveries(args) => deliveries::run(args, session).await,
+        Command::Dead(command) => dead::run(command, session).await,
+        Command::Pause(args) => pause::pause(args, session).await,
+        Command::Resume(args) => pause::resume(args, session).await,
+    }
+}
+
+/// Colours are for terminals, and for people who want them (<https://no-color.org>).
+fn colour_of(stream: &impl IsTerminal) -> Colour {
+    let is_unwanted = ProcessEnvironment.variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if stream.is_terminal() && !is_unwanted { Colour::Ansi } else { Colour::Plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_defined() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_for_all_commands_can_stand_before_and_behind_a_command() {
+        for line in ["--json events show ID", "events show --json ID", "events show ID --json", "events --json"] {
+            let line = line.replace("ID", "0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f");
+            let parsed = Cli::try_parse_from(["atoms-relay"].into_iter().chain(line.split(' ')));
+            assert!(parsed.is_ok_and(|cli| cli.common.json), "{line}");
+        }
+    }
+}

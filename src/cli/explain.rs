@@ -1,0 +1,217 @@
+//! `explain`: where an event would go, why not elsewhere, and what exactly would be sent. Nothing is sent or stored.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use clap::Args;
+use http::HeaderMap;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Session,
+    failure::{Exit, Failure},
+    send::chosen_source,
+    table::Tone,
+    text::{harmless, hex, size},
+};
+use crate::{
+    clock::random_bytes,
+    config::{Colour, Config, Source},
+    model::{DedupKey, Delivery, Event, EventId, Name, OriginalHeaders, Reading, Timestamp},
+    transform::{OutboundRequest, outbound},
+};
+
+/// The arguments of `explain`.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// A file with an event's body; `-` reads standard input.
+    file: PathBuf,
+    /// The source that it would come from; not needed when the config has one only.
+    #[arg(long, value_name = "NAME")]
+    source: Option<Name>,
+}
+
+/// All that would happen to an event.
+#[derive(Debug, Serialize)]
+struct ExplanationView {
+    source: Name,
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    agent: Option<String>,
+    call: Option<String>,
+    source_id: Option<String>,
+    quarantine_reason: Option<String>,
+    /// Two events of a source with the same key are one event.
+    deduplication_key: String,
+    body_bytes: u64,
+    body_sha256: String,
+    routes: Vec<RouteView>,
+    requests: Vec<RequestView>,
+}
+
+#[derive(Debug, Serialize)]
+struct RouteView {
+    name: String,
+    matches: bool,
+    mismatch: Option<String>,
+    to: Vec<Name>,
+}
+
+#[derive(Debug, Serialize)]
+struct RequestView {
+    destination: Name,
+    /// Method and address, without anything secret.
+    request: Option<String>,
+    headers: Vec<(String, String)>,
+    /// Why no request can be made of it.
+    unsendable: Option<String>,
+}
+
+/// Runs `explain`.
+pub(super) fn run(args: &ExplainArgs, session: &Session) -> Result<(), Failure> {
+    let body = read_file(&args.file)?;
+    let config = session.config()?;
+    let source = chosen_source(&config, args.source.as_ref())?;
+    let event = received(source, body, session.clock.now())?;
+    session.console.show(&explanation(&event, &config), words)
+}
+
+/// The bytes of a file; `-` stands for standard input.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(path)
+    };
+    read.map_err(|error| Failure::new(Exit::Io, format_args!("can't read {}: {error}", path.display())))
+}
+
+/// The event that the relay would make of `body`, signed as its source would.
+fn received(source: &Source, body: Vec<u8>, now: Timestamp) -> Result<Event, Failure> {
+    let dice = random_bytes().map_err(|error| Failure::new(Exit::Io, format_args!("no random numbers: {error}")))?;
+    let headers = OriginalHeaders {
+        content_type: Some(b"application/json".to_vec()),
+        signature: Some((source.verifier.header().to_string(), source.verifier.sign(&body).into_bytes())),
+    };
+    let (id, reading) = (EventId::new(now, dice), Reading::of(&body));
+    Ok(Event { id, source: source.name.clone(), received_at: now, reading, headers, body: Bytes::from(body) })
+}
+
+fn explanation(event: &Event, config: &Config) -> ExplanationView {
+    let envelope = event.reading.envelope();
+    let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
+    let destinations = config.routes.destinations(&event.source, &event.reading);
+    ExplanationView {
+        source: event.source.clone(),
+        event_type: envelope.map(|envelope| envelope.event_type.to_string()),
+        agent: envelope.and_then(|envelope| text(&envelope.agent)),
+        call: envelope.and_then(|envelope| text(&envelope.call)),
+        source_id: envelope.and_then(|envelope| text(&envelope.id)),
+        quarantine_reason: match &event.reading {
+            Reading::Quarantined(reason) => Some(reason.to_string()),
+            Reading::Read(_) => None,
+        },
+        deduplication_key: format!("{:?}", DedupKey::of(&event.source, &event.reading, &event.body)),
+        body_bytes: event.body.len() as u64,
+        body_sha256: hex(&Sha256::digest(&event.body)),
+        routes: routes(event, config),
+        requests: destinations.into_iter().filter_map(|name| request_to(name, event, config)).collect(),
+    }
+}
+
+fn routes(event: &Event, config: &Config) -> Vec<RouteView> {
+    let Some(envelope) = event.reading.envelope() else { return Vec::new() };
+    let view = |route: &crate::route::Route| {
+        let mismatch = route.mismatch(&event.source, envelope).map(|mismatch| mismatch.to_string());
+        RouteView { name: route.name.clone(), matches: mismatch.is_none(), mismatch, to: route.to.clone() }
+    };
+    config.routes.as_slice().iter().map(view).collect()
+}
+
+fn request_to(name: Name, event: &Event, config: &Config) -> Option<RequestView> {
+    let destination = config.destinations.iter().find(|destination| destination.name == name)?;
+    let delivery = Delivery::new(name.clone(), event.received_at);
+    Some(match outbound(&destination.target, event, &delivery, 1) {
+        Ok(OutboundRequest { shown, headers, .. }) => {
+            RequestView { destination: name, request: Some(shown), headers: masked(&headers), unsendable: None }
+        }
+        Err(why) => {
+            RequestView { destination: name, request: None, headers: Vec::new(), unsendable: Some(why.to_string()) }
+        }
+    })
+}
+
+/// The headers as a person may see them.
+fn masked(headers: &HeaderMap) -> Vec<(String, String)> {
+    let shown = |value: &http::HeaderValue| {
+        if value.is_sensitive() {
+            "(secret)".to_owned()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        }
+    };
+    headers.iter().map(|(name, value)| (name.to_string(), shown(value))).collect()
+}
+
+fn words(view: &ExplanationView, colour: Colour) -> String {
+    let fact = |name: &str, text: Option<&str>| {
+        format!(
+            "{} {}",
+            Tone::Faint.paint(&format!("{name:<12}"), colour),
+            text.map_or_else(|| "-".to_owned(), harmless)
+        )
+    };
+    let mut lines = match &view.quarantine_reason {
+        Some(reason) => vec![fact("quarantined", Some(reason))],
+        None => vec![fact("type", view.event_type.as_deref())],
+    };
+    lines.extend([
+        fact("source", Some(view.source.as_str())),
+        fact("agent", view.agent.as_deref()),
+        fact("call", view.call.as_deref()),
+        fact("sender's id", view.source_id.as_deref()),
+        fact("dedup key", Some(&view.deduplication_key)),
+        fact("body", Some(&format!("{}, SHA-256 {}", size(view.body_bytes), view.body_sha256))),
+        String::new(),
+    ]);
+    lines.extend(view.routes.iter().map(|route| route_line(route, colour)));
+    lines.push(where_to(view));
+    lines.extend(view.requests.iter().map(|request| request_lines(request, colour)));
+    lines.join("\n")
+}
+
+fn route_line(route: &RouteView, colour: Colour) -> String {
+    let name = harmless(&route.name);
+    match &route.mismatch {
+        None => {
+            let to: Vec<&str> = route.to.iter().map(Name::as_str).collect();
+            format!("{} {name} → {}", Tone::Good.paint("yes", colour), to.join(", "))
+        }
+        Some(mismatch) => format!("{} {name}: {mismatch}", Tone::Faint.paint("no ", colour)),
+    }
+}
+
+fn where_to(view: &ExplanationView) -> String {
+    match (&view.quarantine_reason, view.requests.len()) {
+        (Some(_), _) => "It would be stored in quarantine, answered 200 and sent nowhere.".to_owned(),
+        (None, 0) => "It would be stored as unrouted, answered 200 and sent nowhere.".to_owned(),
+        (None, _) => "These requests would be sent, each with the body as it is:".to_owned(),
+    }
+}
+
+fn request_lines(view: &RequestView, colour: Colour) -> String {
+    let name = Tone::Strong.paint(view.destination.as_str(), colour);
+    let mut lines = vec![String::new()];
+    match (&view.request, &view.unsendable) {
+        (Some(request), _) => lines.push(format!("{name}: {}", harmless(request))),
+        (None, why) => lines.push(format!("{name}: no request can be made: {}", why.as_deref().unwrap_or("unknown"))),
+    }
+    lines.extend(view.headers.iter().map(|(header, value)| format!("  {header}: {}", harmless(value))));
+    lines.join("\n")
+}

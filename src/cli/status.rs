@@ -1,0 +1,174 @@
+//! `status`: how the relay is, and each destination.
+
+use super::{
+    Session,
+    admin_client::Question,
+    failure::Failure,
+    table::{Cell, Side, Table, Tone},
+    text::{age, count, grouped, harmless, size, until},
+};
+use crate::{
+    admin::view::{ConditionName, DestinationView, StatusView},
+    config::Colour,
+    model::Timestamp,
+};
+
+/// Runs `status`.
+pub(super) async fn run(session: &Session) -> Result<(), Failure> {
+    let status: StatusView = session.admin().get(Question::new(["status"])).await?;
+    session.console.show(&status, words)
+}
+
+fn words(status: &StatusView, colour: Colour) -> String {
+    let up = age(status.now, status.started_at);
+    let relay = format!("atoms-relay {}, {}, up {up}", harmless(&status.version), readiness(status, colour));
+    let mut lines = vec![relay, queue(status), String::new()];
+    if status.destinations.is_empty() {
+        lines.push("No destination is configured: events are kept and go nowhere.".to_owned());
+    } else {
+        lines.push(destinations(&status.destinations, status.now).render(colour));
+    }
+    lines.extend(status.destinations.iter().filter_map(|destination| advice(destination, status.now)));
+    lines.join("\n")
+}
+
+fn readiness(status: &StatusView, colour: Colour) -> String {
+    if status.readiness.ready {
+        return Tone::Good.paint("ready", colour);
+    }
+    let reasons: Vec<String> =
+        status.readiness.checks.iter().filter_map(|check| check.reason.as_deref()).map(harmless).collect();
+    Tone::Bad.paint(&format!("not ready: {}", reasons.join("; ")), colour)
+}
+
+fn queue(status: &StatusView) -> String {
+    let queue = &status.queue;
+    let mut parts = vec![
+        format!("{} kept ({} on disk)", count(queue.events, "event", "events"), size(queue.disk_bytes)),
+        format!("{} waiting", grouped(queue.waiting)),
+        count(queue.dead, "dead letter", "dead letters"),
+    ];
+    if queue.unrouted > 0 {
+        parts.push(format!("{} unrouted", grouped(queue.unrouted)));
+    }
+    if queue.quarantined > 0 {
+        parts.push(format!("{} in quarantine", grouped(queue.quarantined)));
+    }
+    parts.join(", ")
+}
+
+fn destinations(views: &[DestinationView], now: Timestamp) -> Table {
+    let mut table = Table::new([
+        ("DESTINATION", Side::Left),
+        ("CONDITION", Side::Left),
+        ("WAITING", Side::Right),
+        ("IN FLIGHT", Side::Right),
+        ("DEAD", Side::Right),
+        ("OLDEST", Side::Right),
+    ]);
+    for view in views {
+        let dead = if view.dead > 0 { Tone::Bad } else { Tone::Plain };
+        table.row([
+            view.name.as_str().into(),
+            condition(view.condition),
+            grouped(view.waiting).into(),
+            grouped(view.in_flight).into(),
+            Cell(dead, grouped(view.dead)),
+            view.oldest.map_or_else(|| "-".to_owned(), |oldest| age(now, oldest)).into(),
+        ]);
+    }
+    table
+}
+
+/// A condition in its tone.
+pub(super) fn condition(condition: ConditionName) -> Cell {
+    let (tone, word) = match condition {
+        ConditionName::Flowing => (Tone::Good, "flowing"),
+        ConditionName::Tripped => (Tone::Warning, "tripped"),
+        ConditionName::Throttled => (Tone::Warning, "throttled"),
+        ConditionName::Stopped => (Tone::Bad, "stopped"),
+        ConditionName::Paused => (Tone::Warning, "paused"),
+        ConditionName::Unconfigured => (Tone::Bad, "unconfigured"),
+    };
+    Cell(tone, word.to_owned())
+}
+
+/// What holds a destination back, and what a person can do.
+pub(super) fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
+    let name = &view.name;
+    let reason =
+        view.reason.as_deref().filter(|reason| !reason.is_empty()).map_or("no reason given".to_owned(), harmless);
+    let since = view.since.map_or_else(String::new, |since| format!(" for {}", age(now, since)));
+    let next = view.until.map_or_else(String::new, |at| format!(", next try {}", until(now, at)));
+    match view.condition {
+        ConditionName::Flowing => None,
+        ConditionName::Tripped => Some(format!("{name} is failing{since}: {reason}{next}.")),
+        ConditionName::Throttled => Some(format!("{name} is throttled: {reason}{next}.")),
+        ConditionName::Stopped => {
+            Some(format!("{name} is stopped{since}: {reason}. When it is mended: `atoms-relay resume {name}`."))
+        }
+        ConditionName::Paused => {
+            Some(format!("{name} is paused{since}: {reason}. To go on: `atoms-relay resume {name}`."))
+        }
+        ConditionName::Unconfigured => Some(format!(
+            "{name} is not in the config any more, but something is kept for it: put it back, or look at `atoms-relay \
+             deliveries --destination {name}`."
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        admin::view::{QueueView, ReadinessView},
+        model::Name,
+    };
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn destination(name: &str, condition: ConditionName) -> DestinationView {
+        DestinationView {
+            name: Name::new(name).unwrap(),
+            condition,
+            reason: None,
+            since: None,
+            until: None,
+            waiting: 0,
+            in_flight: 0,
+            dead: 0,
+            oldest: None,
+        }
+    }
+
+    #[test]
+    fn the_status_fits_on_a_screen_and_says_what_to_do() {
+        let failing = DestinationView {
+            reason: Some("answered 503\u{1b}[2J".into()),
+            since: Some(Timestamp::from_millis(760_000)),
+            until: Some(Timestamp::from_millis(1_012_000)),
+            waiting: 1_204,
+            in_flight: 1,
+            dead: 2,
+            oldest: Some(Timestamp::from_millis(700_000)),
+            ..destination("billing", ConditionName::Tripped)
+        };
+        let status = StatusView {
+            version: "0.1.0".into(),
+            now: NOW,
+            started_at: Timestamp::EPOCH,
+            readiness: ReadinessView { ready: true, checks: Vec::new() },
+            queue: QueueView { events: 1, unrouted: 0, quarantined: 3, waiting: 1_204, dead: 2, disk_bytes: 2_048 },
+            destinations: vec![destination("crm", ConditionName::Flowing), failing],
+        };
+        let wanted = r"atoms-relay 0.1.0, ready, up 16m
+1 event kept (2.0 KiB on disk), 1,204 waiting, 2 dead letters, 3 in quarantine
+
+DESTINATION  CONDITION  WAITING  IN FLIGHT  DEAD  OLDEST
+crm          flowing          0          0     0       -
+billing      tripped      1,204          1     2      5m
+
+billing is failing for 4m: answered 503\u{1b}[2J, next try in 12s.";
+        assert_eq!(words(&status, Colour::Plain), wanted);
+    }
+}

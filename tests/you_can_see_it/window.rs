@@ -1,0 +1,171 @@
+//! An admin listener over the store of a running receiver, and the program that people use to look in.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use atoms_relay::{
+    admin::{self, Admin, Controls},
+    breaker::Condition,
+    clock::Clock,
+    model::{Attempt, DeadReason, Name, Outcome, Timestamp, Verdict},
+    store::{Pause, Settlement},
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, process::Command, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{
+    fixtures,
+    receiver::{DESTINATION, Receiver},
+    wire::{Answer, Request},
+    within,
+};
+
+/// A receiver and the admin listener over its store. No lanes run: what becomes of deliveries, tests say.
+pub(crate) struct Window {
+    pub(crate) receiver: Receiver,
+    pub(crate) address: SocketAddr,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) conditions: Arc<Mutex<BTreeMap<Name, Condition>>>,
+    pub(crate) resumed: Arc<Mutex<Vec<Name>>>,
+    _serving: JoinSet<()>,
+}
+
+/// What the program did.
+pub(crate) struct Output {
+    pub(crate) status: ExitStatus,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Window {
+    pub(crate) async fn open() -> Self {
+        Self::over(Receiver::start().await).await
+    }
+
+    /// Looks into a receiver.
+    pub(crate) async fn over(receiver: Receiver) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let conditions = Arc::new(Mutex::new(BTreeMap::from([(crm(), Condition::Flowing)])));
+        let (resumed, stopping) = (Arc::<Mutex<Vec<Name>>>::default(), CancellationToken::new());
+        let controls = Controls {
+            conditions: Box::new({
+                let (conditions, store) = (Arc::clone(&conditions), Arc::clone(&receiver.store));
+                move || {
+                    let mut conditions = conditions.lock().unwrap().clone();
+                    if let Some(Pause { since, reason }) = store.pause_of(&crm()) {
+                        conditions.insert(crm(), Condition::Paused { since, reason });
+                    }
+                    conditions
+                }
+            }),
+            resume: Box::new({
+                let resumed = Arc::clone(&resumed);
+                move |name| resumed.lock().unwrap().push(name.clone())
+            }),
+            stopping: stopping.clone(),
+        };
+        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), Clock::system(), controls));
+        let mut serving = JoinSet::new();
+        serving.spawn(admin::serve(listener, admin, CancellationToken::new()));
+        Self { receiver, address, stopping, conditions, resumed, _serving: serving }
+    }
+
+    /// Lets an event in, and returns its id.
+    pub(crate) async fn accept(&self, body: impl Into<Vec<u8>>) -> String {
+        let answer = Request::signed(body).send(self.receiver.address).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text("id")
+    }
+
+    /// Lets a number of events in.
+    pub(crate) async fn accept_many(&self, count: usize) -> Vec<String> {
+        let mut ids = Vec::new();
+        for number in 0..count {
+            ids.push(self.accept(fixtures::event(&format!("e{number}"))).await);
+        }
+        ids
+    }
+
+    /// Tries everything that is due, and meets this answer.
+    pub(crate) async fn answer_all(&self, status: u16, excerpt: &str) {
+        let verdict = if status < 300 { Verdict::Done } else { Verdict::Dead(DeadReason::Rejected) };
+        let claims = self.receiver.store.claim(&crm(), 1000, Duration::from_secs(60)).await.unwrap();
+        let settlements = claims.iter().map(|claim| Settlement {
+            id: claim.id(),
+            token: claim.token,
+            verdict,
+            attempt: Some(Attempt {
+                number: 1,
+                started_at: Timestamp::from_millis(1_790_012_345_678),
+                took: Duration::from_millis(12),
+                request: "POST http://crm.internal/calls".into(),
+                outcome: Outcome::Answered { status, excerpt: excerpt.into() },
+            }),
+        });
+        self.receiver.store.settle(settlements.collect()).await.unwrap();
+    }
+
+    /// Asks the admin API.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Request::new(&format!("GET {path} HTTP/1.1"))
+            .without("Host")
+            .header("Host", "localhost")
+            .send(self.address)
+            .await
+    }
+
+    /// Asks for JSON below `/api/v1`.
+    pub(crate) async fn read(&self, path: &str) -> Value {
+        let answer = self.get(&format!("/api/v1/{path}")).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{answer:?}");
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// A change that the admin API is asked for, not sent yet.
+    pub(crate) fn change(path: &str, body: &str) -> Request {
+        let request =
+            Request::new(&format!("POST /api/v1/{path} HTTP/1.1")).without("Host").header("Host", "localhost");
+        request.header("Content-Type", "application/json").body(body)
+    }
+
+    /// Asks for a change, which has to be made.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Value {
+        let answer = Self::change(path, body).send(self.address).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Runs the program against this admin API.
+    pub(crate) async fn run(&self, arguments: &str) -> Output {
+        run(&format!("--admin http://{} {arguments}", self.address)).await
+    }
+}
+
+/// Runs the program; no argument holds a space.
+pub(crate) async fn run(arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atoms-relay"));
+    command.args(arguments.split(' ')).stdin(Stdio::null()).kill_on_drop(true);
+    let output = within(arguments, command.output()).await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Output { status: output.status, out: text(output.stdout), err: text(output.stderr) }
+}
+
+impl Output {
+    /// Standard output of a run that went well.
+    pub(crate) fn ok(self) -> String {
+        assert!(self.status.success(), "{}{}", self.out, self.err);
+        self.out
+    }
+}
+
+/// The destination of all events.
+pub(crate) fn crm() -> Name {
+    Name::new(DESTINATION).unwrap()
+}

@@ -26,10 +26,10 @@ pub mod verify;
 pub mod clock;
 pub mod send;
 pub mod store;
+pub mod telemetry;
 
 pub mod admin;
 pub mod dispatch;
 pub mod ingest;
 
 pub mod cli;
-

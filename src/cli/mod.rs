@@ -9,6 +9,7 @@ pub mod check;
 mod console;
 mod dead;
 mod deliveries;
+mod demo;
 mod events;
 mod explain;
 mod failure;
@@ -17,6 +18,7 @@ pub mod init;
 mod pause;
 mod sample;
 mod send;
+mod serve;
 mod status;
 mod table;
 mod text;
@@ -48,6 +50,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  atoms-relay demo                                    watch a relay at work, without any configuration
   atoms-relay send --event post-conversation          an event like those of Atoms, to try things out
   atoms-relay explain event.json                      where an event would go, and what would be sent
   atoms-relay status                                  how the relay and its destinations are
@@ -72,10 +75,14 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the relay until SIGTERM or Ctrl-C.
+    Serve(serve::ServeArgs),
     /// Check the configuration, and show what the relay would do with it.
     Check,
     /// Write a first configuration. It overwrites nothing.
     Init(init::InitArgs),
+    /// Watch a relay at work on made-up events: no configuration, no account, nothing left behind.
+    Demo(demo::DemoArgs),
     /// Sign and post an event like Atoms would.
     Send(send::SendArgs),
     /// Show where an event would go and what exactly would be sent. Sends nothing.
@@ -160,8 +167,10 @@ fn start(cli: Cli) -> Result<(), Failure> {
 
 async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
+        Command::Serve(args) => serve::run(args, session).await,
         Command::Check => check::run(session),
         Command::Init(args) => init::run(&args, session),
+        Command::Demo(args) => demo::run(args, session).await,
         Command::Send(args) => send::run(args, session).await,
         Command::Explain(args) => explain::run(&args, session),
         Command::Status => status::run(session).await,

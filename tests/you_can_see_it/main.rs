@@ -1,10 +1,11 @@
 //! Promise 5: you can see it. Where every event is, why it waits, what was sent, what came back; and send it again.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod admin_api;
 mod commands;
+mod walk;
 mod window;

@@ -148,11 +148,17 @@ impl Window {
     }
 }
 
-/// Runs the program; no argument holds a space.
-pub(crate) async fn run(arguments: &str) -> Output {
+/// The program with arguments of which none holds a space, in an environment with the secrets of the tests' configs.
+pub(crate) fn command(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atoms-relay"));
-    command.args(arguments.split(' ')).stdin(Stdio::null()).kill_on_drop(true);
-    let output = within(arguments, command.output()).await.unwrap();
+    command.env("ATOMS_WEBHOOK_SECRET", fixtures::SECRET).env("CRM_TOKEN", "let-me-in");
+    command.args(arguments.split_whitespace()).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) async fn run(arguments: &str) -> Output {
+    let output = within(arguments, command(arguments).output()).await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Output { status: output.status, out: text(output.stdout), err: text(output.stderr) }
 }

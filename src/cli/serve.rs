@@ -1,0 +1,158 @@
+//! `serve`: the relay itself, from its configuration to a graceful end.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Session, colour_of,
+    console::remark,
+    failure::{Exit, Failure},
+    table::Tone,
+};
+use crate::{
+    config::{Colour, Config, Environment, ProcessEnvironment},
+    model::Name,
+    relay::Relay,
+    telemetry::{self, Level, Paint, Stamps},
+};
+
+/// The arguments of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// How much to log: off, error, warn, info, debug or trace. Without it the variable `RELAY_LOG` says so, or it is info.
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<Level>,
+}
+
+/// What has started.
+#[derive(Debug, Serialize)]
+struct StartView {
+    public_address: SocketAddr,
+    admin_address: SocketAddr,
+    queue: String,
+    sources: Vec<SourceView>,
+    destinations: Vec<DestinationView>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceView {
+    name: Name,
+    path: String,
+}
+
+#[derive(Debug, Serialize)]
+struct DestinationView {
+    name: Name,
+    /// Method and address, without anything secret.
+    request: String,
+}
+
+/// Runs `serve`.
+pub(super) async fn run(args: ServeArgs, session: &Session) -> Result<(), Failure> {
+    let config = session.config()?;
+    start_logging(args.log.map_or_else(level_of_environment, Ok)?, session);
+    if !config.warnings.is_empty() {
+        remark(&config.warnings.render(colour_of(&std::io::stderr())));
+    }
+    let mut signals = Signals::listen()?;
+    let mut view = StartView::of(&config);
+    let relay =
+        Relay::start(config, session.clock.clone()).await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    (view.public_address, view.admin_address) = (relay.public_address(), relay.admin_address());
+    session.console.show(&view, words)?;
+    until_stopped(relay, &mut signals).await
+}
+
+/// Runs the relay until it ends by itself or a signal asks it to stop. A second signal doesn't wait for what is under way.
+pub(super) async fn until_stopped(relay: Relay, signals: &mut Signals) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    let running = relay.run_until(stop.clone().cancelled_owned());
+    tokio::pin!(running);
+    tokio::select! {
+        ended = &mut running => return ended.map_err(|error| Failure::new(Exit::Io, error)),
+        () = signals.next() => stop.cancel(),
+    }
+    tracing::info!("stopping: no new events are taken, what is under way may finish; a second signal stops at once");
+    tokio::select! {
+        ended = &mut running => ended.map_err(|error| Failure::new(Exit::Io, error)),
+        () = signals.next() => {
+            tracing::warn!("stopped at once: what was under way is done again after the next start");
+            Ok(())
+        }
+    }
+}
+
+fn start_logging(level: Level, session: &Session) {
+    let is_journal = ProcessEnvironment.variable("JOURNAL_STREAM").is_some();
+    let stamps = if is_journal { Stamps::Journal } else { Stamps::From(session.clock.clone()) };
+    let paint = if colour_of(&std::io::stderr()) == Colour::Ansi { Paint::Ansi } else { Paint::Plain };
+    telemetry::start(level, stamps, paint);
+}
+
+fn level_of_environment() -> Result<Level, Failure> {
+    match ProcessEnvironment.variable("RELAY_LOG") {
+        None => Ok(Level::INFO),
+        Some(value) => value
+            .to_string_lossy()
+            .parse()
+            .map_err(|error| Failure::new(Exit::Usage, format_args!("the variable RELAY_LOG: {error}"))),
+    }
+}
+
+/// The signals that ask a process to stop: SIGTERM from a service manager, SIGINT from Ctrl-C.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on such a signal doesn't end the process by itself.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::new(Exit::Io, format_args!("can't listen for signals: {error}")))
+        };
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl StartView {
+    fn of(config: &Config) -> Self {
+        let sources =
+            config.sources.iter().map(|source| SourceView { name: source.name.clone(), path: source.path.clone() });
+        let destinations = config
+            .destinations
+            .iter()
+            .map(|destination| DestinationView { name: destination.name.clone(), request: destination.target.shown() });
+        Self {
+            public_address: config.server.listen,
+            admin_address: config.admin.listen,
+            queue: config.queue.path.display().to_string(),
+            sources: sources.collect(),
+            destinations: destinations.collect(),
+        }
+    }
+}
+
+fn words(view: &StartView, colour: Colour) -> String {
+    let fact = |name: &str, value: String| format!("{} {value}", Tone::Faint.paint(&format!("{name:<12}"), colour));
+    let mut lines =
+        vec![Tone::Strong.paint(concat!("atoms-relay ", env!("CARGO_PKG_VERSION"), " takes events"), colour)];
+    let url = |source: &SourceView| format!("http://{}{} ({})", view.public_address, source.path, source.name);
+    lines.extend(view.sources.iter().map(|source| fact("source", url(source))));
+    lines.extend(view.destinations.iter().map(|one| fact("destination", format!("{} ({})", one.request, one.name))));
+    lines.push(fact("queue", view.queue.clone()));
+    lines.push(fact("admin", format!("http://{}", view.admin_address)));
+    lines.join("\n")
+}

@@ -1,0 +1,248 @@
+//! From nothing to a running relay and through its first troubles, as an ops person goes.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Child,
+};
+
+use crate::{
+    support::{
+        eventually, fixtures,
+        sink::{Sink, status},
+        within,
+    },
+    window::{command, run},
+};
+
+/// A folder with a configuration, and what was started with it.
+struct Site {
+    folder: TempDir,
+    sink: Sink,
+}
+
+/// The relay as a process of its own. It is killed when it is dropped.
+struct Process {
+    child: Child,
+    started: Value,
+}
+
+impl Site {
+    /// A configuration as `init` writes it, with addresses of this test.
+    async fn prepared() -> Self {
+        let site = Self { folder: TempDir::new().unwrap(), sink: Sink::start().await };
+        let written = run(&format!("init --config {}", site.config())).await.ok();
+        assert!(written.contains("atoms-relay check --config"), "{written}");
+        let starter = fs::read_to_string(site.config()).unwrap();
+        let config = starter
+            .replace("127.0.0.1:8080", "127.0.0.1:0")
+            .replace("[queue]", "[admin]\nlisten = \"127.0.0.1:0\"\n\n[queue]\nmin_free_disk = \"1MiB\"")
+            .replace("https://crm.example.com/api/calls", &site.sink.url("/calls"))
+            .replace("# auth = { bearer = { env = \"CRM_TOKEN\" } }", "auth = { bearer = { env = \"CRM_TOKEN\" } }")
+            .replace("events = [\"post-conversation\"]", "events = [\"post-conversation\", \"analytics-completed\"]");
+        fs::write(site.config(), config).unwrap();
+        site
+    }
+
+    fn config(&self) -> String {
+        self.folder.path().join("relay.toml").display().to_string()
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Starts the relay and waits until it says where it is.
+    async fn serve(&self) -> Process {
+        let mut serve = command(&format!("serve --json --log error --config {}", self.config()));
+        let mut child = serve.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut text = String::new();
+        while serde_json::from_str::<Value>(&text).is_err() {
+            text += &within("the start", lines.next_line()).await.unwrap().expect("it ended instead");
+        }
+        Process { child, started: serde_json::from_str(&text).unwrap() }
+    }
+}
+
+impl Process {
+    fn address(&self, which: &str) -> SocketAddr {
+        self.started[which].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Runs a command on it.
+    async fn run(&self, arguments: &str) -> String {
+        run(&format!("--admin http://{} {arguments}", self.address("admin_address"))).await.ok()
+    }
+
+    /// Sends it an event.
+    async fn send(&self, site: &Site, arguments: &str) -> Value {
+        let to = format!("http://{}/webhook", self.address("public_address"));
+        let sent = run(&format!("send --json --config {} --to {to} {arguments}", site.config())).await.ok();
+        let sent: Value = serde_json::from_str(&sent).unwrap();
+        serde_json::from_str(sent["body"].as_str().unwrap()).unwrap()
+    }
+
+    async fn wait_for(&self, what: &str, query: &str) -> String {
+        eventually(what, async || Some(self.run(query).await).filter(|found| !found.is_empty())).await
+    }
+
+    /// Asks it to stop, as a service manager does.
+    async fn stop(mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        within("stopping", self.child.wait()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_config_is_written_checked_and_never_overwritten() {
+    let site = Site::prepared().await;
+    let checked = run(&format!("check --config {}", site.config())).await;
+    assert_eq!((checked.status.code(), checked.err.as_str()), (Some(0), ""));
+    assert!(checked.out.contains("all is well"), "{}", checked.out);
+
+    let again = run(&format!("init --config {}", site.config())).await;
+    assert_eq!(again.status.code(), Some(74));
+    assert!(again.err.contains("stays as it is"), "{}", again.err);
+
+    let mut without_secret = command(&format!("check --config {}", site.config()));
+    let output = within("check", without_secret.env_remove("ATOMS_WEBHOOK_SECRET").output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("ATOMS_WEBHOOK_SECRET"));
+}
+
+#[tokio::test]
+async fn a_wrong_config_stops_every_command_that_needs_it() {
+    let site = Site::prepared().await;
+    fs::write(site.config(), "[server]\nlisten = 1\nfoo = 2\n").unwrap();
+    let event = site.file("event.json", b"{}");
+    for arguments in ["check", "serve", "send", &format!("explain {}", event.display())] {
+        let output = run(&format!("{arguments} --config {}", site.config())).await;
+        assert_eq!(output.status.code(), Some(78), "{arguments}: {}", output.err);
+        assert!(output.err.contains("listen") && output.err.contains("foo"), "{arguments}: {}", output.err);
+    }
+    let reported = run(&format!("check --json --config {}", site.config())).await;
+    assert_eq!(serde_json::from_str::<Value>(&reported.out).unwrap()["usable"], false);
+    assert_eq!(run("check --config /nowhere/relay.toml").await.status.code(), Some(78));
+}
+
+#[tokio::test]
+async fn an_event_is_sent_delivered_found_and_outlives_a_restart() {
+    let site = Site::prepared().await;
+    let relay = site.serve().await;
+    let answer = relay.send(&site, "--call CALL-7").await;
+    assert_eq!(answer["status"], "accepted");
+    let id = answer["id"].as_str().unwrap();
+    let got = site.sink.wait_for(1).await;
+    assert_eq!(got[0].path, "/calls");
+    assert_eq!(got[0].header("authorization"), "Bearer let-me-in");
+
+    relay.wait_for("the delivery", "events --json --state delivered --call CALL-7").await;
+    let shown = relay.run(&format!("events show {id}")).await;
+    assert!(shown.contains("crm: delivered") && shown.contains("after 1 attempt"), "{shown}");
+    assert!(!shown.contains("let-me-in"), "{shown}");
+    assert_eq!(relay.run(&format!("events show {id} --body")).await.as_bytes(), &*got[0].body);
+    assert_eq!(relay.stop().await.code(), Some(0));
+
+    let relay = site.serve().await;
+    let listed: Value = serde_json::from_str(&relay.run("events --json").await).unwrap();
+    assert_eq!((&listed["id"], &listed["state"]), (&json!(id), &json!("delivered")));
+    assert_eq!(relay.stop().await.code(), Some(0));
+    assert_eq!(site.sink.got().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_delivery_is_replayed_once_the_destination_is_mended() {
+    let site = Site::prepared().await;
+    site.sink.reply(|_| status(422));
+    let relay = site.serve().await;
+    relay.send(&site, "--event analytics-completed").await;
+    let letter: Value = serde_json::from_str(&relay.wait_for("a dead letter", "dead list --json").await).unwrap();
+    assert_eq!((&letter["destination"], &letter["reason"]), (&json!("crm"), &json!("rejected")));
+
+    site.sink.reply(|_| status(200));
+    assert_eq!(relay.run("dead replay --destination crm").await, "1 delivery due now.\n");
+    relay.wait_for("the delivery", "events --json --state delivered").await;
+    let got = site.sink.wait_for(2).await;
+    assert_eq!(got[0].header("idempotency-key"), got[1].header("idempotency-key"));
+    assert_eq!(relay.run("dead list").await, "There are no dead letters.\n");
+}
+
+#[tokio::test]
+async fn a_paused_destination_gets_nothing_until_it_is_resumed() {
+    let site = Site::prepared().await;
+    let relay = site.serve().await;
+    relay.run("pause crm --reason maintenance").await;
+    relay.send(&site, "").await;
+    relay.wait_for("the event", "events --json --state waiting").await;
+    let shown = relay.run("status").await;
+    assert!(shown.contains("paused") && shown.contains("maintenance"), "{shown}");
+    assert_eq!(site.sink.got().len(), 0);
+
+    relay.run("resume crm").await;
+    site.sink.wait_for(1).await;
+}
+
+#[tokio::test]
+async fn a_resent_event_is_a_duplicate_and_a_forged_one_is_refused() {
+    let site = Site::prepared().await;
+    let relay = site.serve().await;
+    let event = site.file("event.json", &fixtures::event("e1"));
+    let send = format!("--file {}", event.display());
+    assert_eq!(relay.send(&site, &send).await["status"], "accepted");
+    assert_eq!(relay.send(&site, &send).await["status"], "duplicate");
+
+    let to = format!("http://{}/webhook", relay.address("public_address"));
+    let forged = run(&format!("send {send} --to {to} --secret-env CRM_TOKEN")).await;
+    assert_eq!(forged.status.code(), Some(65));
+    assert!(forged.out.contains("401") && forged.err.contains("the event was not taken"), "{}", forged.err);
+}
+
+#[tokio::test]
+async fn an_explanation_shows_routes_and_requests_but_no_secret() {
+    let site = Site::prepared().await;
+    let event = site.file("event.json", &fixtures::body("02-post-outbound.json"));
+    let explained = run(&format!("explain --config {} {}", site.config(), event.display())).await.ok();
+    for words in [
+        "type         post-conversation",
+        "yes finished calls → crm",
+        &format!("crm: POST {}", site.sink.url("/calls")),
+        "authorization: (secret)",
+        "x-signature: ",
+        "x-relay-attempt: 1",
+    ] {
+        assert!(explained.contains(words), "{words}: {explained}");
+    }
+    assert!(!explained.contains("let-me-in"), "{explained}");
+    assert_eq!(site.sink.got().len(), 0);
+
+    let event = site.file("event.json", &fixtures::body("01-pre-outbound.json"));
+    let explained = run(&format!("explain --json --config {} {}", site.config(), event.display())).await.ok();
+    let explained: Value = serde_json::from_str(&explained).unwrap();
+    assert_eq!(explained["routes"][0]["mismatch"], "its type is not in `events`");
+    assert_eq!(explained["requests"], json!([]));
+}
+
+#[tokio::test]
+async fn the_demo_ends_by_itself_when_everything_has_arrived() {
+    let begun = Instant::now();
+    let told = run("demo --once").await.ok();
+    assert!(begun.elapsed() < Duration::from_secs(15), "a show has to be short");
+    for words in ["503 down for maintenance", "200 duplicate", "401 refused", "(attempt 2)", "Everything has arrived"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let arrivals = told.lines().filter(|line| line.contains("receives analytics-completed") && line.contains("  200"));
+    assert_eq!(arrivals.count(), 3, "{told}");
+}

@@ -67,7 +67,7 @@ impl Server {
     async fn start(mut command: Command, directory: TempDir, address: SocketAddr) -> Self {
         let log = fs::File::create(directory.path().join("log")).unwrap();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let mut server = Self { child, address, directory: directory };
+        let mut server = Self { child, address, directory };
         let end = Instant::now() + START;
         while !serves(address).await {
             if server.child.try_wait().unwrap().is_some() || Instant::now() > end {

@@ -3,18 +3,22 @@
 //! hyper's own timer for heads is off. It would make, set and drop a timer for every request; one timer for each
 //! connection, moved only when it fires, bounds the same and also a client that doesn't read its answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::Request;
-use hyper::{body::Incoming, server::conn::http1};
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::HttpService,
+};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, sleep_until, timeout},
 };
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::{BoxError, ServiceBuilder};
+use tower_http::{body::UnsyncBoxBody, catch_panic::CatchPanicLayer};
 
 use super::{
     Ingest, Settings, answer,
@@ -31,42 +35,42 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Serves a connection until it ends, or its patience does, or `place` is needed for something else.
 pub(super) async fn serve(stream: TcpStream, ingest: Arc<Ingest>, place: Place) {
-    let activity = Arc::clone(place.activity());
+    let activity = place.activity();
     let settings = ingest.settings.clone();
-    let service = TowerToHyperService::new(
-        ServiceBuilder::new()
-            .layer(CatchPanicLayer::custom(answer::panicked))
-            .map_future({
-                let activity = Arc::clone(&activity);
-                move |request| Arc::clone(&activity).busy_with(request)
-            })
-            .service_fn(move |request: Request<Incoming>| receive(Arc::clone(&ingest), request)),
-    );
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(READ_BUFFER_BYTES)
         // Whoever closes its sending half after a request still gets the answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service(ingest, activity));
     loop {
         // The connection first: what has arrived already is worth more than any wish.
         tokio::select! {
             biased;
-            end = &mut connection => {
-                match end {
-                    Ok(()) => linger(connection.into_parts().io.into_inner(), &activity).await,
-                    Err(error) => tracing::debug!(reason = %error, "a connection broke"),
-                }
-                return;
-            }
+            end = &mut connection => match end {
+                Ok(()) => return linger(connection.into_parts().io.into_inner(), activity).await,
+                Err(error) => return tracing::debug!(reason = %error, "a connection broke"),
+            },
             wish = activity.wish() => match wish {
                 Wish::Nothing => {}
                 Wish::Finish => std::pin::Pin::new(&mut connection).graceful_shutdown(),
                 Wish::MakeRoom | Wish::GiveUp => return,
             },
-            () = patience_ends(&activity, &settings) => return,
+            () = patience_ends(activity, &settings) => return,
         }
     }
+}
+
+/// What answers the requests of one connection.
+fn service(
+    ingest: Arc<Ingest>,
+    activity: &Arc<Activity>,
+) -> impl HttpService<Incoming, ResBody = UnsyncBoxBody<Bytes, BoxError>, Error = Infallible, Future: Send> {
+    let activity = Arc::clone(activity);
+    let layers = ServiceBuilder::new()
+        .layer(CatchPanicLayer::custom(answer::panicked))
+        .map_future(move |request| Arc::clone(&activity).busy_with(request));
+    TowerToHyperService::new(layers.service_fn(move |request: Request<Incoming>| receive(Arc::clone(&ingest), request)))
 }
 
 /// Waits until nothing has happened on the connection for too long.

@@ -61,7 +61,7 @@ impl Settings {
             max_body,
             accept_deadline,
             // A quarter of the time is left for the commit.
-            body_deadline: accept_deadline * 3 / 4,
+            body_deadline: accept_deadline.saturating_sub(accept_deadline / 4),
             head_deadline: HEAD_DEADLINE,
             keep_alive: KEEP_ALIVE,
             max_connections: connections::affordable(),

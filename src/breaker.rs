@@ -166,6 +166,16 @@ impl Breaker {
         }
     }
 
+    /// How many deliveries to hold ready beyond those on their way: two rounds of what may be on its way at once. None for a
+    /// destination that fails or is probed, since they would have to be released again.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        match &self.state {
+            State::Closed { allowed, trouble: None } => 2 * allowed,
+            State::Closed { .. } | State::Open { .. } | State::HalfOpen { .. } | State::Stopped { .. } => 0,
+        }
+    }
+
     /// Takes note that an attempt starts.
     pub fn started(&mut self) {
         self.state = match mem::replace(&mut self.state, State::RAMP) {
@@ -355,6 +365,18 @@ mod tests {
             (0..round).for_each(|_| story.meets(Meaning::Success));
         }
         assert_eq!(rounds, [1, 2, 4, 8, 8]);
+    }
+
+    #[test]
+    fn two_rounds_are_held_ready_for_a_destination_that_answers_and_none_for_one_that_fails() {
+        let mut story = Story::begin();
+        assert_eq!(story.breaker.ready(), 2);
+        story.attempt_meets(Meaning::Success);
+        assert_eq!(story.breaker.ready(), 4);
+        story.attempt_meets(DOWN);
+        assert_eq!(story.breaker.ready(), 0);
+        assert_eq!(Story::tripped().breaker.ready(), 0);
+        assert_eq!(Story::flowing().breaker.ready(), 16);
     }
 
     #[test]

@@ -122,6 +122,19 @@ async fn a_delivered_event_that_people_send_again_has_a_new_key() {
     assert_eq!(got[1].header("x-relay-attempt"), "2");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_in_is_sent_at_once_and_one_after_another() {
+    let destination = Scripted::always(Behaviour::Answers(200)).await;
+    let sender = Sender::start(vec![to("crm", &destination.url("/"))]);
+    let began = Instant::now();
+    for n in 1..=20 {
+        sender.accept(fixtures::event(&n.to_string()), &["crm"]).await;
+        destination.wait_for(n).await;
+    }
+    // A lane that waited for its next look by itself would need seconds for each.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
 /// The good destination gets a hundred events beside one that never answers and one that can't be reached, and is timed
 /// against a hundred that it gets alone.
 #[tokio::test(flavor = "multi_thread")]

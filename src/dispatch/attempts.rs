@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::planner::Ended;
+use super::messages::Ended;
 use crate::{
     clock::{self, Clock},
     model::{Attempt, FailureKind, Timestamp},

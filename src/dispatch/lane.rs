@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     attempts::Attempts,
+    messages::{Action, Found, Input, Moment},
     notices,
-    planner::{Action, Found, Input, Moment, Planner},
+    planner::{self, Planner},
 };
 use crate::{
     breaker::Condition,
@@ -23,7 +24,7 @@ use crate::{
     store::{Settled, Settlement, Store, StoreError},
 };
 
-/// What a lease lasts beyond the longest attempt: for a task that has to wait for a processor, and for a store that
+/// What a lease lasts beyond the longest attempts: for a task that has to wait for a processor, and for a store that
 /// takes its time to settle, as long as a sender may wait for the same disk (`accept_deadline`, 20 s by default).
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
@@ -120,7 +121,7 @@ impl Lane {
         match action {
             Action::Look(max) => {
                 let (store, name) = (self.around.store.clone(), self.around.name.clone());
-                let lease = self.around.timeout.saturating_add(LEASE_MARGIN);
+                let lease = self.around.timeout.saturating_mul(planner::ROUNDS).saturating_add(LEASE_MARGIN);
                 self.look = Some(Box::pin(async move { look(&*store, &name, max.get(), lease).await }));
             }
             Action::Attempt(claim) => self.attempts.start(claim),

@@ -11,6 +11,7 @@
 
 mod attempts;
 mod lane;
+mod messages;
 mod notices;
 mod planner;
 
@@ -97,7 +98,7 @@ impl Dispatch {
             let run = move || lane(&destination, client.clone(), around.clone()).run();
             lanes.spawn(supervised(run, stops.gently.clone()));
         }
-        Ok(Self { lanes, stops, handle: Handle { shown: Arc::new(shown), store, clock } })
+        Ok(Self { lanes, stops, handle: Handle { shown: Arc::new(shown), store } })
     }
 
     /// For people: how the destinations are doing, and how to resume one.
@@ -127,7 +128,6 @@ impl Dispatch {
 pub struct Handle {
     shown: Arc<BTreeMap<Name, Shown>>,
     store: Arc<dyn Store>,
-    clock: Clock,
 }
 
 /// What a lane shows of itself, and where it listens.
@@ -147,10 +147,7 @@ impl Handle {
         if let Some(Pause { since, reason }) = self.store.pause_of(name) {
             return Condition::Paused { since, reason };
         }
-        match shown.condition.borrow().clone() {
-            Condition::Throttled { until } if until <= self.clock.now() => Condition::Flowing,
-            condition => condition,
-        }
+        shown.condition.borrow().clone()
     }
 
     /// Says that a destination is well again, whatever its lane thinks: it starts anew, at the beginning of its ramp. A

@@ -1,6 +1,6 @@
 //! What a lane says in the log: names, ids, statuses and what to do; never a body, an address or a header.
 
-use super::planner::Notice;
+use super::messages::Notice;
 use crate::{breaker::Condition, model::Name};
 
 /// Tells people, at a level that fits.

@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    model::{Event, EventId, FailureKind, Name, OriginalHeaders, Outcome, Reading},
-    outcome::Fault,
+    model::{Attempt, Delivery, Event, EventId, FailureKind, Name, OriginalHeaders, Outcome, Reading},
+    outcome::{Fault, Meaning},
+    store::{ClaimToken, Pause},
 };
 
 const START: Timestamp = Timestamp::from_millis(1_790_012_345_000);
@@ -33,6 +34,7 @@ struct World {
     looks: Vec<Timestamp>,
     delivered: usize,
     dead: usize,
+    released: usize,
     notices: Vec<Notice>,
 }
 
@@ -53,6 +55,7 @@ impl World {
             looks: Vec::new(),
             delivered: 0,
             dead: 0,
+            released: 0,
             notices: Vec::new(),
         }
     }
@@ -129,8 +132,13 @@ impl World {
         match settlement.verdict {
             Verdict::Done => self.delivered += 1,
             Verdict::Dead(_) => self.dead += 1,
-            Verdict::Release => drop(self.queue.insert((self.now, settlement.id.event), delivery)),
-            Verdict::RetryAt(due) => drop(self.queue.insert((due, settlement.id.event), delivery)),
+            Verdict::Release => {
+                self.released += 1;
+                self.queue.insert((self.now, settlement.id.event), delivery);
+            }
+            Verdict::RetryAt(due) => {
+                self.queue.insert((due, settlement.id.event), delivery);
+            }
         }
     }
 
@@ -296,7 +304,7 @@ fn a_store_that_says_due_and_gives_nothing_is_not_asked_without_pause() {
     let mut world = World::new(0, |_| Meaning::Success);
     for _ in 0..10 {
         let actions = world.planner.apply(Input::Nudged, &world.moment());
-        assert_eq!(words(&actions), ["look for 1"]);
+        assert_eq!(words(&actions), ["look for 3"]);
         let actions = world.planner.apply(found(Vec::new(), Some(START)), &world.moment());
         assert!(actions.is_empty());
         let next = world.planner.wake_at(&world.moment());
@@ -315,7 +323,7 @@ fn a_lane_that_is_busy_with_other_things_looks_now_and_then_too() {
         let later = moment(START.plus(LOOK_EVERY * quarter / 4));
         actions.extend(planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &later));
     }
-    assert_eq!(words(&actions), ["look for 1"]);
+    assert_eq!(words(&actions), ["look for 3"]);
 }
 
 #[test]
@@ -333,38 +341,108 @@ fn a_retry_is_taken_when_it_is_due_and_not_later() {
 #[test]
 fn a_hint_during_a_look_is_not_lost() {
     let mut planner = planner();
-    assert_eq!(words(&planner.apply(Input::Nudged, &moment(START))), ["look for 1"]);
+    assert_eq!(words(&planner.apply(Input::Nudged, &moment(START))), ["look for 3"]);
     assert!(planner.apply(Input::Nudged, &moment(START)).is_empty());
-    assert_eq!(words(&planner.apply(found(Vec::new(), None), &moment(START))), ["look for 1"]);
+    assert_eq!(words(&planner.apply(found(Vec::new(), None), &moment(START))), ["look for 3"]);
+}
+
+fn claims(ids: impl IntoIterator<Item = u8>) -> Vec<Claim> {
+    ids.into_iter().map(|n| claim(EventId::from_bytes([n; 16]), delivery())).collect()
 }
 
 #[test]
-fn what_was_claimed_for_a_destination_that_has_stopped_meanwhile_is_released() {
+fn what_is_ready_starts_as_soon_as_there_is_room() {
     let mut planner = planner();
-    let claims: Vec<_> = (0..3).map(|n| claim(EventId::from_bytes([n; 16]), delivery())).collect();
     planner.apply(Input::Nudged, &moment(START));
-    let started = planner.apply(found(vec![claims[0].clone()], Some(START)), &moment(START));
-    assert_eq!(words(&started), ["attempt"]);
-    let success = planner.apply(Input::Ended(vec![ended(&claims[0], Meaning::Success)]), &moment(START));
-    assert_eq!(words(&success), ["settle [Done]", "look for 2"]);
-    planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &moment(START));
-    planner.apply(found(vec![claims[1].clone()], Some(START)), &moment(START));
-    planner.apply(Input::Ended(vec![ended(&claims[1], WRONG)]), &moment(START));
-    let late = planner.apply(found(vec![claims[2].clone()], Some(START)), &moment(START));
-    assert!(late.is_empty(), "{late:?}");
-    let settled = planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &moment(START));
-    assert_eq!(words(&settled), ["settle [Release]"]);
+    let all = claims(0..3);
+    assert_eq!(words(&planner.apply(found(all.clone(), Some(START)), &moment(START))), ["attempt"]);
+    let next = planner.apply(Input::Ended(vec![ended(&all[0], Meaning::Success)]), &moment(START));
+    assert_eq!(words(&next), ["attempt", "attempt", "look for 4"]);
+}
+
+#[test]
+fn what_is_ready_for_a_destination_that_stops_or_is_paused_is_released() {
+    for (meaning, pause) in [(WRONG, None), (DOWN, Some(Pause { since: START, reason: String::new() }))] {
+        let mut planner = planner();
+        planner.apply(Input::Nudged, &moment(START));
+        let all = claims(0..3);
+        planner.apply(found(all.clone(), Some(START)), &moment(START));
+        let over = Input::Ended(vec![ended(&all[0], meaning)]);
+        let actions = words(&planner.apply(over, &Moment { now: START, pause }));
+        assert!(actions.last().unwrap().ends_with("Release, Release]"), "{actions:?}");
+    }
+}
+
+#[test]
+fn nothing_is_held_ready_for_a_destination_that_fails() {
+    let mut world = World::new(100, |_| DOWN);
+    world.run(HOUR);
+    assert!(world.looks.len() < 1_000);
+    assert_eq!(world.released, 0);
+}
+
+#[test]
+fn what_ends_within_a_moment_is_settled_together() {
+    let mut planner = planner();
+    let all = claims(0..6);
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(found(all.clone(), None), &moment(START));
+    for claim in &all[..3] {
+        let actions = planner.apply(Input::Ended(vec![ended(claim, Meaning::Success)]), &moment(START));
+        assert!(words(&actions).iter().all(|word| word == "attempt" || word.starts_with("look")), "{actions:?}");
+    }
+    assert_eq!(planner.wake_at(&moment(START)), START.plus(MAX_WAIT));
+    let later = planner.apply(Input::Nudged, &moment(START.plus(MAX_WAIT)));
+    assert_eq!(words(&later)[0], "settle [Done, Done, Done]");
+}
+
+#[test]
+fn a_store_that_does_not_keep_up_gets_no_new_claims() {
+    let mut planner = planner();
+    let ended_without_end = || claims(0..1).iter().map(|claim| ended(claim, Meaning::Success)).collect();
+    planner.apply(Input::Ended(ended_without_end()), &moment(START));
+    planner.apply(found(Vec::new(), Some(START)), &moment(START));
+    for _ in 0..2_000 {
+        planner.apply(Input::Ended(ended_without_end()), &moment(START));
+    }
+    planner.apply(found(Vec::new(), Some(START)), &moment(START));
+    let later = moment(START.plus(MINUTE));
+    assert!(planner.apply(Input::Nudged, &later).is_empty());
+    assert_eq!(planner.wake_at(&later), later.now.plus(LOOK_EVERY));
+    let answered = words(&planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &later));
+    assert!(answered[0].starts_with("settle") && answered[1].starts_with("look"), "{answered:?}");
+}
+
+#[test]
+fn what_ends_last_is_settled_at_once() {
+    let mut planner = planner();
+    let one = claims(0..1);
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(found(one.clone(), None), &moment(START));
+    let actions = planner.apply(Input::Ended(vec![ended(&one[0], Meaning::Success)]), &moment(START));
+    assert_eq!(words(&actions), ["settle [Done]"]);
 }
 
 #[test]
 fn what_ends_while_a_settling_is_on_its_way_is_settled_together() {
     let mut planner = planner();
-    let over = |n| Input::Ended(vec![ended(&claim(EventId::from_bytes([n; 16]), delivery()), Meaning::Success)]);
+    let over = |n| Input::Ended(claims(n..=n).iter().map(|claim| ended(claim, Meaning::Success)).collect());
     assert!(words(&planner.apply(over(1), &moment(START))).contains(&"settle [Done]".to_owned()));
     assert!(planner.apply(over(2), &moment(START)).is_empty());
     assert!(planner.apply(over(3), &moment(START)).is_empty());
     let next = planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &moment(START));
     assert_eq!(words(&next), ["settle [Done, Done]"]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_keep_what_has_to_be_settled() {
+    let mut planner = planner();
+    let all = claims(0..2);
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(found(all.clone(), None), &moment(START));
+    planner.apply(Input::Ended(vec![ended(&all[0], Meaning::Success)]), &moment(START));
+    let back = planner.apply(Input::Nudged, &moment(START.minus(HOUR)));
+    assert!(words(&back).contains(&"settle [Done]".to_owned()), "{back:?}");
 }
 
 #[test]
@@ -384,7 +462,7 @@ fn while_the_store_fails_nothing_is_taken_and_nothing_forgotten() {
     assert_eq!(planner.wake_at(&moment(START)), START.plus(STORE_PAUSE));
 
     let later = moment(START.plus(STORE_PAUSE));
-    assert_eq!(words(&planner.apply(Input::Nudged, &later)), ["settle [Done]", "look for 2"]);
+    assert_eq!(words(&planner.apply(Input::Nudged, &later)), ["settle [Done]", "look for 6"]);
     let works = planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &later);
     assert_eq!(words(&works), ["StoreWorks"]);
 }

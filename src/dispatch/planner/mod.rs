@@ -3,31 +3,35 @@
 //!
 //! Its rules:
 //!
-//! - At most one look into the queue and one settling are on their way. What ends meanwhile is settled together.
-//! - A look asks for no more than may start now. What it brings is started at once, or released if the destination no longer
-//!   admits it.
+//! - At most one look into the queue is on its way, and one batch of settlements.
+//! - A look brings what may start now, and some more to be ready when the first of those end, so that looks are few. What is
+//!   ready is released as soon as the destination doesn't admit it.
 //! - The queue is looked into when something may be there: after a hint, when the next delivery is due, and after
 //!   [`LOOK_EVERY`] in any case, because hints may be lost and clocks may be set.
 //! - While the store fails, nothing new is taken, and what ended waits: a lost settlement means a second delivery.
 //! - After the stop nothing is taken; the lane is done when all that was on its way is settled.
 
+mod unsettled;
+
 use std::{
+    collections::VecDeque,
     mem::{self, Discriminant},
     num::NonZeroUsize,
     time::Duration,
 };
 
+use self::unsettled::{MAX_WAIT, Unsettled};
+use super::messages::{Action, Ended, Found, Input, Moment, Notice};
 use crate::{
     breaker::{Admission, Breaker, Condition},
-    model::{Attempt, DeadReason, Delivery, DeliveryId, Timestamp, Verdict},
-    outcome::Meaning,
+    model::{Timestamp, Verdict},
     retry::RetryPolicy,
-    store::{Claim, ClaimToken, Pause, Settled, Settlement, StoreError},
+    store::{Claim, Settled, Settlement, StoreError},
 };
 
 /// How long the queue goes without a look when nothing hints at new work. A look costs microseconds; a lost hint costs so much
 /// delay.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// When to look again after a look that found nothing although the store says that something is due.
 const CONTRADICTION_PAUSE: Duration = Duration::from_millis(100);
@@ -35,89 +39,9 @@ const CONTRADICTION_PAUSE: Duration = Duration::from_millis(100);
 /// How long a store that failed is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Settlements that may wait for the one before them; more means that the store is slower than the destination, and then
-/// nothing new is taken. At up to 2 KiB each they stay below 2 MiB.
-const MAX_UNSETTLED: usize = 1024;
-
-/// When something happens, and what people want at that time.
-#[derive(Debug, Clone)]
-pub(super) struct Moment {
-    /// The time.
-    pub(super) now: Timestamp,
-    /// The pause that people put on the destination.
-    pub(super) pause: Option<Pause>,
-}
-
-/// What happens to a lane.
-#[derive(Debug)]
-pub(super) enum Input {
-    /// There may be something to do: a hint, or the time has come.
-    Nudged,
-    /// A look into the queue is over.
-    Looked(Result<Found, StoreError>),
-    /// Attempts are over.
-    Ended(Vec<Ended>),
-    /// A settling is over.
-    Settled(Vec<Settlement>, Result<Vec<Settled>, StoreError>),
-    /// A person says that the destination is well again.
-    Resumed,
-    /// The relay stops.
-    Stopping,
-}
-
-/// What to do now.
-#[derive(Debug)]
-pub(super) enum Action {
-    /// Claim up to so many deliveries.
-    Look(NonZeroUsize),
-    /// Attempt this delivery.
-    Attempt(Claim),
-    /// Tell the store what became of these.
-    Settle(Vec<Settlement>),
-    /// Tell people.
-    Tell(Notice),
-}
-
-/// What people may want to know.
-#[derive(Debug)]
-pub(super) enum Notice {
-    /// The destination's condition is another kind of condition now.
-    Condition(Condition),
-    /// A delivery was given up.
-    Dead(DeliveryId, DeadReason),
-    /// The store didn't take what became of a delivery: its lease had passed.
-    LeaseLost(DeliveryId),
-    /// The store fails.
-    StoreFails(StoreError),
-    /// It does its work again.
-    StoreWorks,
-}
-
-/// What a look found.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// Deliveries, claimed for us.
-    pub(super) claims: Vec<Claim>,
-    /// When the next one is due: in the past when there may be more already, `None` when nothing waits.
-    pub(super) next_due: Option<Timestamp>,
-}
-
-/// An attempt that is over.
-#[derive(Debug)]
-pub(super) struct Ended {
-    /// The delivery.
-    pub(super) id: DeliveryId,
-    /// The claim that it was attempted under.
-    pub(super) token: ClaimToken,
-    /// The delivery as it stood before.
-    pub(super) delivery: Delivery,
-    /// What happened.
-    pub(super) attempt: Attempt,
-    /// What it means.
-    pub(super) meaning: Meaning,
-    /// A random fraction in `0.0..1.0`, for what is decided about it.
-    pub(super) roll: f64,
-}
+/// Attempts' time-outs that may pass between a claim and the end of its attempt: those of the attempts on their way, of two
+/// rounds that are ready before it ([`Breaker::ready`]), and its own.
+pub(super) const ROUNDS: u32 = 4;
 
 /// The state of a lane.
 #[derive(Debug)]
@@ -126,10 +50,10 @@ pub(super) struct Planner {
     breaker: Breaker,
     /// Attempts on their way.
     in_flight: usize,
+    /// Claimed, to be attempted next.
+    ready: VecDeque<Claim>,
     look: Look,
-    /// What ended and isn't with the store yet.
-    unsettled: Vec<Settlement>,
-    settling: Settling,
+    unsettled: Unsettled,
     store: StoreHealth,
     life: Life,
     /// The kind of condition that people were told of last.
@@ -142,12 +66,6 @@ enum Look {
     At(Timestamp),
     /// One is on its way. Since it began we learned that another is due then.
     Pending { again: Timestamp },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Settling {
-    Idle,
-    Pending,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,9 +87,9 @@ impl Planner {
             policy,
             breaker: Breaker::new(concurrency, policy.backoff()),
             in_flight: 0,
+            ready: VecDeque::new(),
             look: Look::At(Timestamp::EPOCH),
-            unsettled: Vec::new(),
-            settling: Settling::Idle,
+            unsettled: Unsettled::new(),
             store: StoreHealth::Works,
             life: Life::Running,
             told: mem::discriminant(&Condition::Flowing),
@@ -180,18 +98,20 @@ impl Planner {
 
     /// What to do now that this has happened.
     pub(super) fn apply(&mut self, input: Input, moment: &Moment) -> Vec<Action> {
+        let now = moment.now;
         let mut actions = match input {
-            Input::Nudged => self.nudged(moment.now),
-            Input::Looked(Ok(found)) => self.found(found, moment),
-            Input::Looked(Err(error)) => self.found_nothing(error, moment.now),
-            Input::Ended(ended) => ended.into_iter().filter_map(|ended| self.ended(ended, moment.now)).collect(),
-            Input::Settled(settlements, Ok(answers)) => self.settled(settlements, &answers, moment.now),
-            Input::Settled(settlements, Err(error)) => self.not_settled(settlements, error, moment.now),
-            Input::Resumed => self.resumed(moment.now),
+            Input::Nudged => self.nudged(now),
+            Input::Looked(Ok(found)) => self.found(found, now),
+            Input::Looked(Err(error)) => self.found_nothing(error, now),
+            Input::Ended(ended) => ended.into_iter().filter_map(|ended| self.ended(ended, now)).collect(),
+            Input::Settled(settlements, Ok(answers)) => self.settled(settlements, &answers, now),
+            Input::Settled(settlements, Err(error)) => self.not_settled(settlements, error, now),
+            Input::Resumed => self.resumed(now),
             Input::Stopping => self.stopping(),
         };
-        actions.extend(self.news(moment.now));
-        actions.extend(self.next_settling(moment.now));
+        actions.extend(self.news(now));
+        self.start_ready(moment, &mut actions);
+        actions.extend(self.next_settling(now));
         actions.extend(self.next_look(moment));
         actions
     }
@@ -199,7 +119,10 @@ impl Planner {
     /// When to nudge the lane if nothing happens before.
     pub(super) fn wake_at(&self, moment: &Moment) -> Timestamp {
         let at_the_latest = moment.now.plus(LOOK_EVERY);
-        let next = self.store_rests(moment.now).or_else(|| self.look_at(moment));
+        let next = match self.store_rests(moment.now) {
+            Some(until) => Some(until),
+            None => self.unsettled.due().into_iter().chain(self.look_at(moment)).min(),
+        };
         next.map_or(at_the_latest, |next| next.min(at_the_latest))
     }
 
@@ -210,11 +133,13 @@ impl Planner {
 
     /// Whether the stop is complete: nothing is on its way, everything is settled.
     pub(super) fn is_done(&self) -> bool {
-        self.life == Life::Stopping
-            && self.in_flight == 0
-            && matches!(self.look, Look::At(_))
-            && self.unsettled.is_empty()
-            && self.settling == Settling::Idle
+        let may_bring_more = matches!(self.look, Look::Pending { .. });
+        self.life == Life::Stopping && self.is_quiet() && !may_bring_more && self.unsettled.is_empty()
+    }
+
+    /// Whether no attempt is on its way or about to be.
+    fn is_quiet(&self) -> bool {
+        self.in_flight == 0 && self.ready.is_empty()
     }
 
     fn nudged(&mut self, now: Timestamp) -> Vec<Action> {
@@ -222,34 +147,19 @@ impl Planner {
         Vec::new()
     }
 
-    fn found(&mut self, found: Found, moment: &Moment) -> Vec<Action> {
-        let now = moment.now;
+    fn found(&mut self, found: Found, now: Timestamp) -> Vec<Action> {
         let mut next = found.next_due.unwrap_or(Timestamp::MAX).min(now.plus(LOOK_EVERY));
         if found.claims.is_empty() {
             next = next.max(now.plus(CONTRADICTION_PAUSE));
         }
         self.look_is_over(next);
-        let mut actions = self.store_works();
-        actions.extend(found.claims.into_iter().filter_map(|claim| self.start(claim, moment)));
-        actions
+        self.ready.extend(found.claims);
+        self.store_works()
     }
 
     fn found_nothing(&mut self, error: StoreError, now: Timestamp) -> Vec<Action> {
         self.look_is_over(now);
         self.store_fails(error, now)
-    }
-
-    /// Starts an attempt, if the destination still admits it.
-    fn start(&mut self, claim: Claim, moment: &Moment) -> Option<Action> {
-        let admitted = matches!(self.admission(moment), Admission::Now(_));
-        if !admitted {
-            let (id, token) = (claim.id(), claim.token);
-            self.unsettled.push(Settlement { id, token, verdict: Verdict::Release, attempt: None });
-            return None;
-        }
-        self.breaker.started();
-        self.in_flight += 1;
-        Some(Action::Attempt(claim))
     }
 
     fn ended(&mut self, ended: Ended, now: Timestamp) -> Option<Action> {
@@ -261,12 +171,12 @@ impl Planner {
             Verdict::Dead(reason) => Some(Action::Tell(Notice::Dead(id.clone(), reason))),
             Verdict::Done | Verdict::RetryAt(_) | Verdict::Release => None,
         };
-        self.unsettled.push(Settlement { id, token, verdict, attempt: Some(attempt) });
+        self.unsettled.push(Settlement { id, token, verdict, attempt: Some(attempt) }, now);
         notice
     }
 
     fn settled(&mut self, settlements: Vec<Settlement>, answers: &[Settled], now: Timestamp) -> Vec<Action> {
-        self.settling = Settling::Idle;
+        self.unsettled.answered(Vec::new());
         let mut actions = self.store_works();
         for (settlement, answer) in settlements.into_iter().zip(answers) {
             match (answer, settlement.verdict) {
@@ -279,11 +189,10 @@ impl Planner {
         actions
     }
 
+    /// A lane that stops doesn't wait for the store: what isn't settled comes again after the next start.
     fn not_settled(&mut self, settlements: Vec<Settlement>, error: StoreError, now: Timestamp) -> Vec<Action> {
-        self.settling = Settling::Idle;
-        if self.life == Life::Running {
-            self.unsettled.extend(settlements);
-        }
+        let again = if self.life == Life::Running { settlements } else { Vec::new() };
+        self.unsettled.answered(again);
         self.store_fails(error, now)
     }
 
@@ -327,35 +236,79 @@ impl Planner {
         };
     }
 
+    /// The destination's condition, when it is of another kind than people were told.
+    fn news(&mut self, now: Timestamp) -> Option<Action> {
+        let condition = self.breaker.condition(now);
+        let kind = mem::discriminant(&condition);
+        (mem::replace(&mut self.told, kind) != kind).then_some(Action::Tell(Notice::Condition(condition)))
+    }
+
+    /// Starts what is ready, as far as the destination admits it; releases it when the destination has to wait.
+    fn start_ready(&mut self, moment: &Moment, actions: &mut Vec<Action>) {
+        match self.admission(moment) {
+            Admission::Now(free) => {
+                let count = free.get().min(self.ready.len());
+                for claim in self.ready.drain(..count) {
+                    self.breaker.started();
+                    self.in_flight += 1;
+                    actions.push(Action::Attempt(claim));
+                }
+            }
+            Admission::Full => {}
+            Admission::NotBefore(_) | Admission::Stopped => {
+                for claim in self.ready.drain(..) {
+                    let (id, token) = (claim.id(), claim.token);
+                    let settlement = Settlement { id, token, verdict: Verdict::Release, attempt: None };
+                    self.unsettled.push(settlement, moment.now);
+                }
+            }
+        }
+    }
+
     fn next_settling(&mut self, now: Timestamp) -> Option<Action> {
-        if self.unsettled.is_empty() || self.settling == Settling::Pending || self.store_rests(now).is_some() {
+        let due = self.unsettled.due()?;
+        // Later than it can be: the clock was set back.
+        let is_due = due <= now || due > now.plus(MAX_WAIT);
+        if self.store_rests(now).is_some() || !(is_due || self.is_quiet()) {
             return None;
         }
-        self.settling = Settling::Pending;
-        Some(Action::Settle(mem::take(&mut self.unsettled)))
+        self.unsettled.next_batch().map(Action::Settle)
     }
 
     fn next_look(&mut self, moment: &Moment) -> Option<Action> {
+        let wanted = self.wanted(moment)?;
         let is_due = self.look_at(moment)? <= moment.now;
-        let Admission::Now(free) = self.admission(moment) else { return None };
         if !is_due || self.store_rests(moment.now).is_some() {
             return None;
         }
         self.look = Look::Pending { again: Timestamp::MAX };
-        Some(Action::Look(free))
+        Some(Action::Look(wanted))
     }
 
     /// When the next look can be; `None` while something else has to happen first.
     fn look_at(&self, moment: &Moment) -> Option<Timestamp> {
         let Look::At(planned) = self.look else { return None };
-        if self.unsettled.len() >= MAX_UNSETTLED {
+        match self.admission(moment) {
+            Admission::NotBefore(admitted) => Some(planned.max(admitted)),
+            Admission::Now(_) | Admission::Full => self.wanted(moment).map(|_| planned),
+            Admission::Stopped => None,
+        }
+    }
+
+    /// How many deliveries to claim; `None` while there are enough.
+    fn wanted(&self, moment: &Moment) -> Option<NonZeroUsize> {
+        let free = match self.admission(moment) {
+            Admission::Now(free) => free.get(),
+            Admission::Full => 0,
+            Admission::NotBefore(_) | Admission::Stopped => return None,
+        };
+        let ready = self.breaker.ready();
+        // Half of it gone: a look brings as much as one round takes.
+        let is_low = self.ready.len() <= ready / 2;
+        if !is_low || self.unsettled.is_overdue() {
             return None;
         }
-        match self.admission(moment) {
-            Admission::Now(_) => Some(planned),
-            Admission::NotBefore(admitted) => Some(planned.max(admitted)),
-            Admission::Full | Admission::Stopped => None,
-        }
+        NonZeroUsize::new((free + ready).saturating_sub(self.ready.len()))
     }
 
     /// Until when a failing store is left alone.
@@ -364,13 +317,6 @@ impl Planner {
             StoreHealth::FailsUntil(until) if now < until => Some(until),
             StoreHealth::FailsUntil(_) | StoreHealth::Works => None,
         }
-    }
-
-    /// The destination's condition, when it is of another kind than people were told.
-    fn news(&mut self, now: Timestamp) -> Option<Action> {
-        let condition = self.breaker.condition(now);
-        let kind = mem::discriminant(&condition);
-        (mem::replace(&mut self.told, kind) != kind).then_some(Action::Tell(Notice::Condition(condition)))
     }
 
     /// The breaker's answer, unless people or the stop say no.

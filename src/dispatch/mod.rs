@@ -75,7 +75,7 @@ impl Dispatch {
     pub fn start(
         destinations: Vec<Destination>,
         store: Arc<dyn Store>,
-        clock: Clock,
+        clock: &Clock,
         stop: &CancellationToken,
     ) -> Result<Self, StartError> {
         let stops = Stops { gently: stop.child_token(), at_once: CancellationToken::new() };
@@ -95,8 +95,9 @@ impl Dispatch {
                 stops: stops.clone(),
             };
             shown.insert(destination.name.clone(), Shown { condition: conditions, resume: around.resume.clone() });
+            let name = destination.name.clone();
             let run = move || lane(&destination, client.clone(), around.clone()).run();
-            lanes.spawn(supervised(run, stops.gently.clone()));
+            lanes.spawn(supervised(name, run, stops.gently.clone()));
         }
         Ok(Self { lanes, stops, handle: Handle { shown: Arc::new(shown), store } })
     }
@@ -175,13 +176,16 @@ fn lane(destination: &Destination, client: Client, around: Surroundings) -> Lane
 
 /// Runs a lane until it ends, and anew when it panics: a bug of ours must not silence a destination. What the lane held
 /// comes again when its leases have passed.
-async fn supervised<F: Future<Output = ()> + Send + 'static>(run: impl Fn() -> F, stop: CancellationToken) {
+async fn supervised<F>(destination: Name, run: impl Fn() -> F, stop: CancellationToken)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     loop {
         let mut task = JoinSet::new();
         task.spawn(run());
         match task.join_next().await {
             Some(Err(error)) if error.is_panic() => {
-                tracing::error!("a bug in the relay, please report it: a lane panicked and starts anew");
+                tracing::error!(%destination, "a bug in the relay, please report it: the lane panicked and starts anew");
             }
             _ => return,
         }
@@ -208,7 +212,7 @@ mod tests {
             let run = runs.fetch_add(1, Ordering::SeqCst);
             async move { assert!(run >= 2, "this panic is the test's") }
         };
-        supervised(panics_twice, CancellationToken::new()).await;
+        supervised(Name::new("crm").unwrap(), panics_twice, CancellationToken::new()).await;
         assert_eq!(runs.load(Ordering::SeqCst), 3);
     }
 }

@@ -16,6 +16,8 @@
 
 mod identity;
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
@@ -31,8 +33,8 @@ const RELAY_EVENT: HeaderName = HeaderName::from_static("x-relay-event");
 const RELAY_ATTEMPT: HeaderName = HeaderName::from_static("x-relay-attempt");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Where and how a destination wants to be called.
-#[derive(Debug, Clone)]
+/// Where and how a destination wants to be called. Its `Debug` shows what people may see.
+#[derive(Clone)]
 pub struct Target {
     /// The HTTP method.
     pub method: Method,
@@ -57,6 +59,12 @@ impl Target {
     }
 }
 
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({})", self.shown())
+    }
+}
+
 /// Whether people may not set this header for a destination: the relay sets it, or it belongs to the connection.
 #[must_use]
 pub fn is_reserved(name: &HeaderName) -> bool {
@@ -75,8 +83,8 @@ pub fn is_reserved(name: &HeaderName) -> bool {
     RESERVED.contains(name)
 }
 
-/// One request, ready to be sent.
-#[derive(Debug, Clone)]
+/// One request, ready to be sent. Its `Debug` shows what people may see.
+#[derive(Clone)]
 pub struct OutboundRequest {
     /// The HTTP method.
     pub method: Method,
@@ -88,6 +96,12 @@ pub struct OutboundRequest {
     pub body: Bytes,
     /// What a person may see of it, as in [`Target::shown`].
     pub shown: String,
+}
+
+impl fmt::Debug for OutboundRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutboundRequest({}, {} bytes)", self.shown, self.body.len())
+    }
 }
 
 /// The request for attempt number `attempt` (from 1, over all rounds) at a delivery of `event`.
@@ -251,6 +265,15 @@ mod tests {
         assert_eq!(target("http://me:pw@[::1]:80/x?token=t#f").shown(), "POST http://[::1]/x?…");
         let slack = Target { secret_url: true, ..target("https://hooks.slack.com/services/T0/B0/x?y=z") };
         assert_eq!(slack.shown(), "POST https://hooks.slack.com/…");
+    }
+
+    #[test]
+    fn debugging_shows_no_secret_either() {
+        let slack = Target { secret_url: true, ..target("https://hooks.slack.com/services/T0/B0/hush") };
+        let request = outbound(&slack, &event(), &delivery(), 1).unwrap();
+        for text in [format!("{slack:?}"), format!("{request:?}")] {
+            assert!(text.contains("hooks.slack.com") && !text.contains("hush") && !text.contains("odd"), "{text}");
+        }
     }
 
     #[test]

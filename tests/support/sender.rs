@@ -66,7 +66,7 @@ impl Sender {
     pub fn start_in(directory: TempDir, destinations: Vec<Destination>) -> Self {
         let store = open(directory.path(), 0);
         let stop = CancellationToken::new();
-        let dispatch = Dispatch::start(destinations, Arc::clone(&store), Clock::system(), &stop).unwrap();
+        let dispatch = Dispatch::start(destinations, Arc::clone(&store), &Clock::system(), &stop).unwrap();
         Self { store, dispatch, directory, stop }
     }
 

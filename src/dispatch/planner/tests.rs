@@ -247,6 +247,21 @@ fn retry_after_silences_the_lane_for_as_long_as_it_was_asked_to() {
 }
 
 #[test]
+fn what_was_released_for_retry_after_is_taken_up_when_that_is_over() {
+    let until = START.plus(TOOK * 5);
+    let mut planner = planner();
+    let all = claims(0..2);
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(found(all.clone(), None), &moment(START));
+    let throttled = ended(&all[0], Meaning::Throttled { until: Some(until) });
+    let mut actions = planner.apply(Input::Ended(vec![throttled]), &moment(START));
+    let Some(Action::Settle(settlements)) = actions.pop() else { panic!("not settled: {actions:?}") };
+    let released = settlements.into_iter().skip(1).collect();
+    planner.apply(Input::Settled(released, Ok(vec![Settled::Recorded])), &moment(START));
+    assert_eq!(planner.wake_at(&moment(START)), until);
+}
+
+#[test]
 fn a_wrong_destination_gets_one_request_until_a_person_resumes_it() {
     let mut world = World::new(50, |_| WRONG);
     world.run(24 * HOUR);
@@ -358,6 +373,20 @@ fn what_is_ready_starts_as_soon_as_there_is_room() {
     assert_eq!(words(&planner.apply(found(all.clone(), Some(START)), &moment(START))), ["attempt"]);
     let next = planner.apply(Input::Ended(vec![ended(&all[0], Meaning::Success)]), &moment(START));
     assert_eq!(words(&next), ["attempt", "attempt", "look for 4"]);
+}
+
+#[test]
+fn a_look_waits_until_half_of_what_was_ready_is_gone() {
+    let mut planner = planner();
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(found(claims(0..100), Some(START)), &moment(START));
+    let mut looks_after = Vec::new();
+    for n in 1..100 {
+        let over = claims(n..=n).iter().map(|claim| ended(claim, Meaning::Success)).collect();
+        let actions = words(&planner.apply(Input::Ended(over), &moment(START)));
+        looks_after.extend(actions.iter().filter(|action| action.starts_with("look")).map(|_| planner.ready.len()));
+    }
+    assert_eq!(looks_after, [8]);
 }
 
 #[test]
@@ -484,7 +513,8 @@ fn after_the_stop_nothing_is_taken_and_the_lane_is_done_when_all_is_settled() {
     assert_eq!(world.in_flight.len(), 8);
     let before = world.attempts.len();
     world.step(Input::Stopping);
-    assert!(!world.planner.is_done());
+    world.run(MAX_WAIT * 2);
+    assert!(!world.in_flight.is_empty() && !world.planner.is_done());
     world.run(MINUTE);
     assert_eq!((world.attempts.len(), world.delivered), (before, before));
     assert!(world.planner.is_done());
@@ -506,9 +536,9 @@ fn a_claim_that_arrives_after_the_stop_is_released_before_the_lane_is_done() {
 #[test]
 fn a_store_that_fails_does_not_keep_a_stopping_lane() {
     let mut planner = planner();
-    planner.apply(Input::Ended(vec![ended(&claim(EventId::from_bytes([1; 16]), delivery()), DOWN)]), &moment(START));
     planner.apply(Input::Stopping, &moment(START));
-    planner.apply(found(Vec::new(), None), &moment(START));
-    planner.apply(Input::Settled(Vec::new(), Err(StoreError::Closed)), &moment(START));
+    let over = Input::Ended(claims(0..1).iter().map(|claim| ended(claim, DOWN)).collect());
+    let Some(Action::Settle(settlements)) = planner.apply(over, &moment(START)).pop() else { panic!("not settled") };
+    planner.apply(Input::Settled(settlements, Err(StoreError::Closed)), &moment(START));
     assert!(planner.is_done());
 }

@@ -105,6 +105,14 @@ mod tests {
     }
 
     #[test]
+    fn the_first_that_waits_sets_the_time() {
+        let mut unsettled = with(1);
+        let second = with(1).next_batch().unwrap().remove(0);
+        unsettled.push(second, NOW.plus(MAX_WAIT));
+        assert_eq!(unsettled.due(), Some(NOW.plus(MAX_WAIT)));
+    }
+
+    #[test]
     fn one_batch_is_with_the_store_at_a_time_and_what_it_does_not_take_waits_again() {
         let mut unsettled = with(3);
         let batch = unsettled.next_batch().unwrap();

@@ -206,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_parser_never_reached_is_hidden() {
+        assert_eq!(masked("a b = 1\npassword = \"geheim\"\n"), "* * * *\npassword = \"******\"\n");
+    }
+
+    #[test]
+    fn a_revealed_text_of_several_lines_stays_hidden() {
+        let text = "a = \"\"\"x\ngeheim\"\"\"";
+        let all = 0..text.len();
+        assert_eq!(mask(text, &Document::parse(text), std::slice::from_ref(&all)), "a = \"\"\"*\n******\"\"\"");
+    }
+
+    #[test]
     fn every_header_and_every_dotted_key_stays_readable() {
         let text = "[destination.a]\nretry.initial = \"1s\"\nretry.max = \"2s\"\n[destination.b]\n[[route]]\n";
         let shown = masked(text);

@@ -40,6 +40,7 @@ pub(super) const KEYS: Keys = Keys {
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The compiler checks that it is one.
 const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Each request in flight takes a connection and the memory of its body.

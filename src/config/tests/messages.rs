@@ -468,7 +468,7 @@ fn an_address_has_to_be_whole_and_without_credentials() {
 
 #[test]
 fn an_address_from_a_secret_is_secret() {
-    let config = valid(&minimal_with("\"https://crm.internal.example/api/calls\"", "{ env = \"SLACK_URL\" }"));
+    let config = valid(&minimal_with("\"https://crm.internal.example/api/calls\"", "{ env = \"CRM_URL\" }"));
     assert!(config.destinations[0].target.secret_url && config.warnings.is_empty());
     assert!(!valid(MINIMAL).destinations[0].target.secret_url);
     let wrong = minimal_with("\"https://crm.internal.example/api/calls\"", "{ env = \"CRM_TOKEN\" }");
@@ -611,8 +611,9 @@ fn what_the_parser_had_to_skip_is_not_called_missing() {
 
 #[test]
 fn control_characters_of_the_file_never_reach_a_terminal() {
-    let shown = problems("\"\\u001b[31mred\" = 1\n").to_string();
-    assert!(!shown.contains('\u{1b}'), "{shown}");
+    let problems = problems("\"\\u001b[31mred\" = 1\n");
+    assert!(!problems.to_string().contains('\u{1b}'), "{problems}");
+    assert!(problems.iter().all(|problem| !problem.message().contains('\u{1b}')));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One key and its value: the value's type is checked here, its meaning by whoever asks for it.
 //!
-//! Reader a value as something that is no secret also says that people may be shown it; see [`Reader::reveal`].
+//! Reading a value as something that is no secret also says that people may be shown it; see [`Reader::reveal`].
 
 use std::num::NonZeroUsize;
 

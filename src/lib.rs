@@ -32,4 +32,6 @@ pub mod admin;
 pub mod dispatch;
 pub mod ingest;
 
+pub mod relay;
+
 pub mod cli;

@@ -16,7 +16,8 @@ use super::{
 use crate::{
     config::{Colour, Config, Environment, ProcessEnvironment},
     model::Name,
-    relay::Relay,
+    relay::{Relay, StartError},
+    store::embedded::OpenError,
     telemetry::{self, Level, Paint, Stamps},
 };
 
@@ -60,11 +61,21 @@ pub(super) async fn run(args: ServeArgs, session: &Session) -> Result<(), Failur
     }
     let mut signals = Signals::listen()?;
     let mut view = StartView::of(&config);
-    let relay =
-        Relay::start(config, session.clock.clone()).await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    let relay = Relay::start(config, session.clock.clone()).await.map_err(refused)?;
     (view.public_address, view.admin_address) = (relay.public_address(), relay.admin_address());
     session.console.show(&view, words)?;
     until_stopped(relay, &mut signals).await
+}
+
+fn refused(error: StartError) -> Failure {
+    let exit = match &error {
+        StartError::Listen { .. } | StartError::Store(OpenError::Locked { .. }) => Exit::Unavailable,
+        StartError::Store(OpenError::Foreign { .. }) => Exit::Data,
+        StartError::Store(_) => Exit::Io,
+        StartError::Dispatch(_) => Exit::Config,
+        StartError::Bug(_) => Exit::Software,
+    };
+    Failure::new(exit, error)
 }
 
 /// Runs the relay until it ends by itself or a signal asks it to stop. A second signal doesn't wait for what is under way.

@@ -82,20 +82,11 @@ impl Dispatch {
         let mut lanes = JoinSet::new();
         let mut shown = BTreeMap::new();
         for destination in destinations {
-            let client = Client::new(&destination.target.url, destination.timeouts);
-            let client = client.map_err(|source| StartError { destination: destination.name.clone(), source })?;
-            let (condition, conditions) = watch::channel(Condition::Flowing);
-            let around = Surroundings {
-                name: destination.name.clone(),
-                timeout: destination.timeouts.total,
-                store: store.clone(),
-                clock: clock.clone(),
-                resume: Arc::new(Notify::new()),
-                condition: Arc::new(condition),
-                stops: stops.clone(),
-            };
-            shown.insert(destination.name.clone(), Shown { condition: conditions, resume: around.resume.clone() });
             let name = destination.name.clone();
+            let client = Client::new(&destination.target.url, destination.timeouts)
+                .map_err(|source| StartError { destination: name.clone(), source })?;
+            let (around, visible) = surroundings(&destination, &store, clock, &stops);
+            shown.insert(name.clone(), visible);
             let run = move || lane(&destination, client.clone(), around.clone()).run();
             lanes.spawn(supervised(name, run, stops.gently.clone()));
         }
@@ -166,6 +157,27 @@ impl Handle {
 pub struct StartError {
     destination: Name,
     source: ClientError,
+}
+
+/// What a lane needs around it, and what people see of it.
+fn surroundings(
+    destination: &Destination,
+    store: &Arc<dyn Store>,
+    clock: &Clock,
+    stops: &Stops,
+) -> (Surroundings, Shown) {
+    let (condition, shown) = watch::channel(Condition::Flowing);
+    let resume = Arc::new(Notify::new());
+    let around = Surroundings {
+        name: destination.name.clone(),
+        timeout: destination.timeouts.total,
+        store: Arc::clone(store),
+        clock: clock.clone(),
+        resume: Arc::clone(&resume),
+        condition: Arc::new(condition),
+        stops: stops.clone(),
+    };
+    (around, Shown { condition: shown, resume })
 }
 
 fn lane(destination: &Destination, client: Client, around: Surroundings) -> Lane {

@@ -67,7 +67,7 @@ impl Receiver {
     }
 
     async fn start_over(disk: Arc<dyn Disk>, directory: TempDir, adjust: impl FnOnce(&mut Settings)) -> Self {
-        let store = open_on(directory.path(), disk);
+        let store = open(directory.path(), disk);
         let mut settings = Settings::new(MAX_BODY, Duration::from_secs(20));
         adjust(&mut settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -141,14 +141,7 @@ fn routes() -> Routes {
     Routes::new(vec![Route { name: "everything".into(), sources: None, agents: None, events: None, to }])
 }
 
-/// The store in `directory`.
-pub fn open(directory: &Path, min_free_disk: u64) -> Arc<dyn Store> {
-    let day = Duration::from_secs(24 * 60 * 60);
-    let retention = Retention { delivered: day, dead_letters: day, deduplication: day };
-    Arc::new(Embedded::open(Options::new(directory, retention, min_free_disk, Clock::system())).unwrap())
-}
-
-fn open_on(directory: &Path, disk: Arc<dyn Disk>) -> Arc<dyn Store> {
+fn open(directory: &Path, disk: Arc<dyn Disk>) -> Arc<dyn Store> {
     let day = Duration::from_secs(24 * 60 * 60);
     let retention = Retention { delivered: day, dead_letters: day, deduplication: day };
     let options = Options { disk, ..Options::new(directory, retention, MIN_FREE_DISK, Clock::system()) };

@@ -1,6 +1,6 @@
 //! The delivering half of the relay over a real store in a directory of its own.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 use atoms_relay::{
     breaker::Condition,
@@ -9,7 +9,10 @@ use atoms_relay::{
     model::{Attempt, DedupKey, Delivery, DeliveryState, Event, EventId, Name, NewEvent, OriginalHeaders, Reading},
     retry::RetryPolicy,
     send::Timeouts,
-    store::Store,
+    store::{
+        Store,
+        embedded::{Embedded, Options, Retention},
+    },
     transform::Target,
     verify,
 };
@@ -18,7 +21,7 @@ use http::{HeaderMap, Method};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{eventually, fixtures, receiver::open, within};
+use super::{eventually, fixtures, within};
 
 /// Longer than any attempt on loopback takes, unless a destination hangs.
 pub const PATIENT: Duration = Duration::from_secs(20);
@@ -64,7 +67,7 @@ impl Sender {
 
     /// Starts one with the store in `directory`.
     pub fn start_in(directory: TempDir, destinations: Vec<Destination>) -> Self {
-        let store = open(directory.path(), 0);
+        let store = open(directory.path());
         let stop = CancellationToken::new();
         let dispatch = Dispatch::start(destinations, Arc::clone(&store), &Clock::system(), &stop).unwrap();
         Self { store, dispatch, directory, stop }
@@ -139,4 +142,10 @@ pub fn is_delivered(state: DeliveryState) -> bool {
 
 pub fn is_settled(state: DeliveryState) -> bool {
     !state.is_waiting()
+}
+
+fn open(directory: &Path) -> Arc<dyn Store> {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let retention = Retention { delivered: day, dead_letters: day, deduplication: day };
+    Arc::new(Embedded::open(Options::new(directory, retention, 0, Clock::system())).unwrap())
 }

@@ -80,7 +80,7 @@ async fn accept(request: Request<Incoming>, floor: &Floor) -> Option<()> {
 /// Starts the one thread that writes: it takes what waits, writes it, syncs once and answers all.
 fn start_log(directory: &Path) -> mpsc::SyncSender<Job> {
     let (log, jobs) = mpsc::sync_channel::<Job>(WAITING);
-    let file = zeros(&directory.join("log"));
+    let file = zeros(&directory.join("journal"));
     thread::spawn(move || {
         let (mut at, mut buffer, mut waiting) = (0, Vec::new(), Vec::new());
         while let Ok(first) = jobs.recv() {

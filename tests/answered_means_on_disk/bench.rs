@@ -120,5 +120,5 @@ pub(crate) async fn claim_one(store: &Embedded, destination: &str) -> Claim {
 /// Whether there is time for all cases: set `RELAY_TEST_LONG` for that.
 #[expect(clippy::disallowed_methods, reason = "a switch of the test run, not of the relay")]
 pub(crate) fn is_long_run() -> bool {
-    std::env::var_os("RELAY_TEST_LONG").is_some()
+    std::env::var_os("RELAY_TEST_LONG").is_some_and(|value| !value.is_empty())
 }

@@ -55,6 +55,7 @@ impl Admin {
         self.configured(name)?;
         let pause = Pause { since: self.clock.now(), reason: asked.reason };
         self.store.set_pause(name, Some(pause)).await?;
+        tracing::info!(destination = %name, "paused by a person");
         json(StatusCode::OK, &self.configured(name)?)
     }
 
@@ -62,6 +63,7 @@ impl Admin {
         self.configured(name)?;
         self.store.set_pause(name, None).await?;
         (self.controls.resume)(name);
+        tracing::info!(destination = %name, "resumed by a person");
         json(StatusCode::OK, &self.configured(name)?)
     }
 

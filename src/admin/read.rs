@@ -102,32 +102,19 @@ impl Admin {
         json(StatusCode::OK, &PageView::<EventView>::new(listing))
     }
 
-    /// Deliveries stand with their events, so the list goes through events. A page ends between two events, that its
-    /// cursor can be the event's id; it exceeds the limit only for an event with more deliveries than that.
     async fn list_deliveries(&self, query: &Query) -> Result<Answer, Problem> {
-        let wanted = WantedDelivery { destination: query.parsed("destination")?, state: query.word("state")? };
+        let wanted = WantedDeliveries { destination: query.word("destination")?, state: query.word("state")? };
         let mut filter = query.event_filter()?;
         if wanted.state == Some(DeliveryStateName::Waiting) {
             filter.state = Some(EventState::Waiting);
         }
         let page = query.page()?;
-        let listing = self.store.events(filter, page).await?;
-        let mut found = PageView { items: Vec::new(), next: listing.next.map(|next| next.to_string()) };
-        let mut last = None;
-        for event in listing.items.into_iter().map(EventView::from) {
-            let deliveries: Vec<DeliveryView> = event.deliveries.into_iter().filter(|one| wanted.takes(one)).collect();
-            if !found.items.is_empty() && found.items.len() + deliveries.len() > page.limit {
-                found.next = last;
-                break;
-            }
-            found.items.extend(deliveries);
-            last = Some(event.id.to_string());
-        }
-        json(StatusCode::OK, &found)
+        let events = PageView::new(self.store.events(filter, page).await?);
+        json(StatusCode::OK, &wanted.of(events, page.limit))
     }
 
     async fn list_dead_letters(&self, query: &Query) -> Result<Answer, Problem> {
-        let destination: Option<Name> = query.parsed("destination")?;
+        let destination: Option<Name> = query.word("destination")?;
         let listing = self.store.dead_letters(destination.as_ref(), query.page()?).await?;
         json(StatusCode::OK, &PageView::<DeadLetterView>::new(listing))
     }
@@ -138,13 +125,30 @@ impl Admin {
     }
 }
 
-/// Which deliveries of an event a list wants.
-struct WantedDelivery {
+/// Which deliveries a list wants.
+struct WantedDeliveries {
     destination: Option<Name>,
     state: Option<DeliveryStateName>,
 }
 
-impl WantedDelivery {
+impl WantedDeliveries {
+    /// The deliveries of a page of events. The page ends between two events, so that its cursor can be an event's id; it
+    /// is longer than `limit` only for an event with more deliveries than that.
+    fn of(&self, events: PageView<EventView>, limit: usize) -> PageView<DeliveryView> {
+        let mut found = PageView { items: Vec::new(), next: events.next };
+        let mut last = None;
+        for event in events.items {
+            let deliveries: Vec<DeliveryView> = event.deliveries.into_iter().filter(|one| self.takes(one)).collect();
+            if !found.items.is_empty() && found.items.len() + deliveries.len() > limit {
+                found.next = last;
+                break;
+            }
+            found.items.extend(deliveries);
+            last = Some(event.id.to_string());
+        }
+        found
+    }
+
     fn takes(&self, delivery: &DeliveryView) -> bool {
         self.destination.as_ref().is_none_or(|name| *name == delivery.destination)
             && self.state.is_none_or(|state| state == delivery.state)
@@ -161,4 +165,55 @@ fn download(stored: StoredEvent) -> Answer {
         answer.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Delivery, Reading, Timestamp},
+        store::EventSummary,
+    };
+
+    fn event(millis: u64, destinations: &[&str]) -> EventView {
+        let at = Timestamp::from_millis(millis);
+        let delivery = |name: &&str| Delivery::new(Name::new(name).unwrap(), at);
+        EventView::from(EventSummary {
+            id: EventId::lowest_at(at),
+            source: Name::new("atoms").unwrap(),
+            reading: Reading::of(br#"{"event":"a.b"}"#),
+            body_len: 1,
+            deliveries: destinations.iter().map(delivery).collect(),
+        })
+    }
+
+    fn listed(destination: Option<&str>, limit: usize) -> (Vec<String>, Option<String>) {
+        let events = vec![event(3, &["crm", "slack"]), event(2, &["crm", "slack"]), event(1, &["crm", "slack"])];
+        let wanted = WantedDeliveries { destination: destination.map(|name| Name::new(name).unwrap()), state: None };
+        let page = wanted.of(PageView { items: events, next: Some("older".into()) }, limit);
+        let shown = |view: &DeliveryView| format!("{} {}", view.event.timestamp().as_millis(), view.destination);
+        (page.items.iter().map(shown).collect(), page.next)
+    }
+
+    #[test]
+    fn a_page_of_deliveries_ends_between_two_events() {
+        let second = Some(EventId::lowest_at(Timestamp::from_millis(2)).to_string());
+        assert_eq!(listed(None, 5), (["3 crm", "3 slack", "2 crm", "2 slack"].map(str::to_owned).to_vec(), second));
+        assert_eq!(listed(None, 6).1.as_deref(), Some("older"));
+    }
+
+    #[test]
+    fn an_event_with_more_deliveries_than_fit_on_a_page_is_shown_all_the_same() {
+        let third = Some(EventId::lowest_at(Timestamp::from_millis(3)).to_string());
+        assert_eq!(listed(None, 1), (["3 crm", "3 slack"].map(str::to_owned).to_vec(), third));
+    }
+
+    #[test]
+    fn what_is_not_wanted_takes_no_room_on_a_page() {
+        assert_eq!(
+            listed(Some("slack"), 3),
+            (["3 slack", "2 slack", "1 slack"].map(str::to_owned).to_vec(), Some("older".into()))
+        );
+        assert_eq!(listed(Some("billing"), 3), (Vec::new(), Some("older".into())));
+    }
 }

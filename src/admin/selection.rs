@@ -3,6 +3,8 @@
 //! Each step is whole and durable by itself. When the one who asked hangs up in between, the steps done stay done, and
 //! asking again does the rest.
 
+use std::fmt;
+
 use super::{
     Admin,
     answer::Problem,
@@ -25,6 +27,15 @@ pub(super) enum Action {
     Discard,
 }
 
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Replay => "replayed",
+            Self::Discard => "discarded",
+        })
+    }
+}
+
 impl Admin {
     /// Does `action` to what was asked for, or counts what it would be done to.
     pub(super) async fn apply(&self, action: Action, asked: SelectionRequest) -> Result<ChangedView, Problem> {
@@ -39,6 +50,9 @@ impl Admin {
             };
             done.deliveries += changed as u64;
             done.skipped += asked.saturating_sub(changed) as u64;
+        }
+        if !done.dry_run {
+            tracing::info!(deliveries = done.deliveries, "{action} by a person");
         }
         Ok(done)
     }

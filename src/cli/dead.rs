@@ -17,6 +17,14 @@ use crate::{
     model::{DeliveryId, Name, Timestamp},
 };
 
+/// How `dead` is used.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  atoms-relay dead list --destination crm
+  atoms-relay dead replay 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f.crm
+  atoms-relay dead replay --destination crm --dry-run
+  atoms-relay dead discard --all";
+
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadCommand {
@@ -147,7 +155,7 @@ async fn discard(args: &DiscardArgs, session: &Session) -> Result<(), Failure> {
         let rehearsal = SelectionRequest { dry_run: true, ..request.clone() };
         let would: ChangedView = session.admin().post(question.clone(), &rehearsal).await?;
         let letters = count(would.deliveries, "dead letter", "dead letters");
-        if !confirm(&format!("Throw away {letters} for good?"))? {
+        if would.deliveries > 0 && !confirm(&format!("Throw away {letters} for good?"))? {
             return session.console.show(&would, |_, _| "Nothing was thrown away.".to_owned());
         }
     }

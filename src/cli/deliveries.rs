@@ -5,7 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{
     Session,
     admin_client::Question,
-    events::{delivery_state, tell_of_more},
+    events::{delivery_state, or_nothing, tell_of_more},
     failure::Failure,
     filter::Filter,
     table::{Side, Table},
@@ -18,7 +18,13 @@ use crate::{
 
 /// The arguments of `deliveries`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  atoms-relay deliveries --destination crm --state waiting
+  atoms-relay deliveries retry 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f.crm"
+)]
 pub(super) struct DeliveriesArgs {
     #[command(subcommand)]
     command: Option<DeliveriesCommand>,
@@ -66,7 +72,7 @@ async fn list(args: &DeliveriesArgs, session: &Session) -> Result<(), Failure> {
     let question = args.filter.narrow(question, &session.clock);
     let page: PageView<DeliveryView> = session.admin().get_list(question, args.filter.limit()).await?;
     let now = session.clock.now();
-    session.console.show_list(&page.items, |deliveries, colour| table(deliveries, now).render(colour))?;
+    session.console.show_list(&page.items, |deliveries, colour| or_nothing(&table(deliveries, now), colour))?;
     tell_of_more(page.next.as_deref());
     Ok(())
 }

@@ -20,7 +20,15 @@ use crate::{
 
 /// The arguments of `events`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  atoms-relay events --call CALL-1790012345678-a1b2c3
+  atoms-relay events --state dead --since 3d --json
+  atoms-relay events show 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f
+  atoms-relay events show 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f --body > event.json"
+)]
 pub(super) struct EventsArgs {
     #[command(subcommand)]
     command: Option<EventsCommand>,
@@ -77,9 +85,14 @@ async fn list(args: &EventsArgs, session: &Session) -> Result<(), Failure> {
     let question = args.filter.narrow(question, &session.clock);
     let page: PageView<EventView> = session.admin().get_list(question, args.filter.limit()).await?;
     let now = session.clock.now();
-    session.console.show_list(&page.items, |events, colour| table(events, now).render(colour))?;
+    session.console.show_list(&page.items, |events, colour| or_nothing(&table(events, now), colour))?;
     tell_of_more(page.next.as_deref());
     Ok(())
+}
+
+/// A table, or that there is nothing to show in it.
+pub(super) fn or_nothing(table: &Table, colour: Colour) -> String {
+    if table.is_empty() { "Nothing found.".to_owned() } else { table.render(colour) }
 }
 
 /// Says on standard error that a list goes on, and how to see the rest.
@@ -182,7 +195,7 @@ pub(super) fn delivery_portrait(delivery: &DeliveryView, now: Timestamp, colour:
     let Cell(tone, standing) = delivery_state(delivery, now);
     let attempts = count(delivery.attempt_count.into(), "attempt", "attempts");
     let name = Tone::Strong.paint(delivery.destination.as_str(), colour);
-    let mut lines = vec![format!("{name}: {} after {attempts}", tone.paint(&standing, colour))];
+    let mut lines = vec![format!("{name}: {} ({attempts})", tone.paint(&standing, colour))];
     lines.extend(delivery.attempts.iter().flatten().map(attempt_line));
     lines.join("\n")
 }
@@ -296,7 +309,7 @@ call         CALL-1
 sender's id  -
 body         10 B, application/json
 
-crm: dead 1m ago: refused by the destination after 2 attempts
+crm: dead 1m ago: refused by the destination (2 attempts)
     1. 2026-09-21T17:39:05.678Z  POST http://crm.internal/calls  timed out: after 15s (12 ms)
     2. 2026-09-21T17:39:05.678Z  POST http://crm.internal/calls  422: no\nphone\u{9b} (12 ms)";
         assert_eq!(portrait(&event, NOW, Colour::Plain), wanted);

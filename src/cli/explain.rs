@@ -28,6 +28,10 @@ use crate::{
 
 /// The arguments of `explain`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  atoms-relay explain event.json
+  atoms-relay events show 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f --body | atoms-relay explain -")]
 pub(super) struct ExplainArgs {
     /// A file with an event's body; `-` reads standard input.
     file: PathBuf,

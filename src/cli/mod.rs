@@ -23,7 +23,13 @@ mod status;
 mod table;
 mod text;
 
-use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::IsTerminal,
+    panic::{self, AssertUnwindSafe},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -50,17 +56,18 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  atoms-relay demo                                    watch a relay at work, without any configuration
-  atoms-relay send --event post-conversation          an event like those of Atoms, to try things out
-  atoms-relay explain event.json                      where an event would go, and what would be sent
-  atoms-relay status                                  how the relay and its destinations are
-  atoms-relay events --state waiting --since 2h       what is still on its way
-  atoms-relay dead replay --destination crm           deliver what was given up
+  atoms-relay demo                                watch a relay at work, without any account
+  atoms-relay init && atoms-relay check           write a first configuration, and check it
+  atoms-relay send --event post-conversation      try it with an event like those of Atoms
+  atoms-relay explain event.json                  see where an event would go, and why
+  atoms-relay events --state waiting --since 2h   see what is still on its way
+  atoms-relay dead replay --destination crm       deliver what was given up
 
-Exit codes: 0 ok, 64 usage, 65 wrong data, 69 unavailable, 70 our bug, 74 input/output, 78 configuration.";
+Exit codes: 0 ok, 64 usage, 65 wrong data, 69 unavailable, 70 our bug, 74 input/output, 78 config.";
 
 /// What every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options for all commands")]
 struct Common {
     /// The configuration; without it `relay.toml`, then `/etc/atoms-relay/relay.toml`.
     #[arg(long, global = true, value_name = "FILE")]
@@ -94,9 +101,9 @@ enum Command {
     /// List deliveries, newest event first, or retry one.
     Deliveries(deliveries::DeliveriesArgs),
     /// Look after dead letters: deliveries that were given up.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = dead::EXAMPLES)]
     Dead(dead::DeadCommand),
-    /// Hold all deliveries to a destination. It outlives a restart; events are still accepted and kept.
+    /// Hold all deliveries to a destination, also over restarts. Its events are still taken and kept.
     Pause(pause::PauseArgs),
     /// Let a paused or stopped destination go on.
     Resume(pause::ResumeArgs),
@@ -139,7 +146,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return explain_usage(&error),
     };
-    match start(cli) {
+    // The panic has been told on standard error; what is left is to say what it means.
+    let bug = |_| Err(Failure::new(Exit::Software, "this is a bug in atoms-relay: please report the lines above"));
+    match panic::catch_unwind(AssertUnwindSafe(|| start(cli))).unwrap_or_else(bug) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {

@@ -37,9 +37,9 @@ const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("x-signature");
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atoms-relay send                                     a post-conversation to the relay of relay.toml
+  atoms-relay send
   atoms-relay send --event analytics-completed --call CALL-1790012345678-a1b2c3
-  atoms-relay send --file event.json --to https://relay.example/webhook --secret-env ATOMS_WEBHOOK_SECRET")]
+  atoms-relay send --file event.json --to https://relay.example/webhook --secret-env SECRET")]
 pub(super) struct SendArgs {
     /// The type of a made-up event.
     #[arg(long, value_name = "TYPE", default_value = "post-conversation")]

@@ -70,6 +70,11 @@ impl Table {
         self.rows.push(cells.into());
     }
 
+    /// Whether it has no rows.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// The lines, each with its end.
     pub(super) fn render(&self, colour: Colour) -> String {
         let headings: Vec<Cell> =

@@ -75,7 +75,7 @@ pub(super) async fn run(args: DemoArgs, session: &Session) -> Result<(), Failure
     played.and(ended.map_err(|error| Failure::new(Exit::Software, error)))
 }
 
-/// A secret as long as those of Atoms.
+/// A secret that nobody else knows.
 fn fresh_secret() -> Result<String, Failure> {
     let random = || random_bytes().map_err(|error| Failure::new(Exit::Io, format_args!("no random numbers: {error}")));
     Ok([random()?, random()?, random()?].map(|bytes| hex(&bytes)).concat())

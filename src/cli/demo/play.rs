@@ -21,7 +21,7 @@ use crate::{
         sample::{self, SampleType},
         send::post,
         table::{Cell, Side, Table, Tone},
-        text::count,
+        text::{count, harmless},
     },
     clock::{Clock, random_bytes},
     outcome::Reply,
@@ -149,11 +149,12 @@ impl Play {
 
     fn invite(&self) -> Result<(), Failure> {
         let Self { webhook, admin_url, secret, .. } = self;
+        let program = std::env::args().next().map_or_else(|| "atoms-relay".to_owned(), |program| harmless(&program));
         self.aside(&format!(
             "\nThe relay still runs. Try, in another terminal:\n\n  \
-             atoms-relay --admin {admin_url} status\n  \
-             atoms-relay --admin {admin_url} events\n  \
-             {SECRET_VARIABLE}={secret} atoms-relay send --to {webhook} --secret-env {SECRET_VARIABLE}\n  \
+             {program} --admin {admin_url} status\n  \
+             {program} --admin {admin_url} events\n  \
+             {SECRET_VARIABLE}={secret} {program} send --to {webhook} --secret-env {SECRET_VARIABLE}\n  \
              curl {admin_url}/api/v1/events\n\n\
              Ctrl-C ends it and clears everything away."
         ))

@@ -1,6 +1,6 @@
 //! The admin API over its socket.
 
-use atoms_relay::{breaker::Condition, model::Timestamp};
+use atoms_relay::{breaker::Condition, clock::Clock, model::Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -34,7 +34,7 @@ async fn a_relay_that_stops_is_alive_but_not_ready() {
 async fn a_full_disk_makes_it_not_ready_and_says_so() {
     let disk = TroubledDisk::default();
     disk.set_full(true);
-    let window = Window::over(Receiver::start_on(&disk, |_| {}).await).await;
+    let window = Window::over(Receiver::start_on(&disk, |_| {}).await, Clock::system()).await;
     let answer = window.get("/readyz").await;
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains(r#"{"check":"store","ok":false,"reason""#), "{answer:?}");
@@ -227,6 +227,15 @@ async fn dead_letters_are_replayed_all_or_one_by_one() {
     assert_eq!(window.post("replays", all).await["deliveries"], 2);
     assert_eq!(window.read("status").await["queue"]["dead"], 0);
     assert_eq!(window.read("status").await["queue"]["waiting"], 3);
+}
+
+#[tokio::test]
+async fn what_dies_again_while_all_are_replayed_is_not_sent_round_and_round() {
+    let the_request_came = Timestamp::from_millis(1_790_000_000_000);
+    let window = Window::over(Receiver::start().await, Clock::from_fn(move || the_request_came)).await;
+    window.accept_many(2).await;
+    window.answer_all(422, "").await;
+    assert_eq!(window.post("replays", r#"{"all":true}"#).await["deliveries"], 0);
 }
 
 #[tokio::test]

@@ -53,6 +53,31 @@ async fn a_body_is_written_to_a_pipe_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn on_a_terminal_a_body_is_escaped_and_discarding_asks_first() {
+    let window = Window::open().await;
+    let id = window.accept(format!("{{\"event\":\"a.b\",\n\"x\":\"{HOSTILE}\"}}")).await;
+    let shown = window.on_a_terminal(&format!("events show {id} --body"), "").await;
+    assert_harmless(&shown);
+    assert!(shown.contains(r"\u{1b}[2J"), "{shown}");
+
+    window.accept_many(1).await;
+    window.answer_all(422, "").await;
+    let discarded = async |answer: &str| window.on_a_terminal("dead discard --all", answer).await;
+    assert!(discarded("n\n").await.contains("Throw away 1 dead letter for good? [y/N]"));
+    assert_eq!(window.read("status").await["queue"]["dead"], 1);
+    assert!(discarded("y\n").await.contains("1 delivery thrown away."));
+    assert_eq!(window.read("status").await["queue"]["dead"], 0);
+}
+
+#[tokio::test]
+async fn a_long_list_is_fetched_page_by_page() {
+    let window = Window::open().await;
+    window.accept_many(510).await;
+    assert_eq!(window.run("events --json --limit 505").await.ok().lines().count(), 505);
+    assert_eq!(window.run("deliveries --json --limit 600").await.ok().lines().count(), 510);
+}
+
+#[tokio::test]
 async fn lists_are_lines_of_json_and_say_when_there_is_more() {
     let window = Window::open().await;
     let ids = window.accept_many(4).await;

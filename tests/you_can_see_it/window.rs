@@ -12,11 +12,16 @@ use atoms_relay::{
     admin::{self, Admin, Controls},
     breaker::Condition,
     clock::Clock,
-    model::{Attempt, DeadReason, Name, Outcome, Timestamp, Verdict},
+    model::{Attempt, DeadReason, EventId, Name, Outcome, Timestamp, Verdict},
     store::{Pause, Settlement},
 };
 use serde_json::Value;
-use tokio::{net::TcpListener, process::Command, task::JoinSet};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpListener,
+    process::Command,
+    task::{JoinSet, yield_now},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
@@ -45,11 +50,11 @@ pub(crate) struct Output {
 
 impl Window {
     pub(crate) async fn open() -> Self {
-        Self::over(Receiver::start().await).await
+        Self::over(Receiver::start().await, Clock::system()).await
     }
 
-    /// Looks into a receiver.
-    pub(crate) async fn over(receiver: Receiver) -> Self {
+    /// Looks into a receiver, and tells the time by `clock`.
+    pub(crate) async fn over(receiver: Receiver, clock: Clock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let conditions = Arc::new(Mutex::new(BTreeMap::from([(crm(), Condition::Flowing)])));
@@ -71,17 +76,22 @@ impl Window {
             }),
             stopping: stopping.clone(),
         };
-        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), Clock::system(), controls));
+        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), clock, controls));
         let mut serving = JoinSet::new();
         serving.spawn(admin::serve(listener, admin, CancellationToken::new()));
         Self { receiver, address, stopping, conditions, resumed, _serving: serving }
     }
 
-    /// Lets an event in, and returns its id.
+    /// Lets an event in, and returns its id. The next one comes a millisecond later at least, so that ids have the order in
+    /// which they came.
     pub(crate) async fn accept(&self, body: impl Into<Vec<u8>>) -> String {
         let answer = Request::signed(body).send(self.receiver.address).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        answer.text("id")
+        let id: EventId = answer.text("id").parse().unwrap();
+        while Clock::system().now() <= id.timestamp() {
+            yield_now().await;
+        }
+        id.to_string()
     }
 
     /// Lets a number of events in.
@@ -140,6 +150,22 @@ impl Window {
         let answer = Self::change(path, body).send(self.address).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Runs the program against this admin API on a terminal without colours, where a person types `answer`. Gives back what
+    /// the terminal showed.
+    pub(crate) async fn on_a_terminal(&self, arguments: &str, answer: &str) -> String {
+        let program = env!("CARGO_BIN_EXE_atoms-relay");
+        let line = format!("NO_COLOR=1 {program} --admin http://{} {arguments}", self.address);
+        let mut script = Command::new("script");
+        script
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut terminal = script.kill_on_drop(true).spawn().unwrap();
+        terminal.stdin.as_mut().unwrap().write_all(answer.as_bytes()).await.unwrap();
+        let output = within(arguments, terminal.wait_with_output()).await.unwrap();
+        String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n")
     }
 
     /// Runs the program against this admin API.

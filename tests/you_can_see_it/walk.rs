@@ -65,8 +65,12 @@ impl Site {
 
     /// Starts the relay and waits until it says where it is.
     async fn serve(&self) -> Process {
-        let mut serve = command(&format!("serve --json --log error --config {}", self.config()));
-        let mut child = serve.stdout(Stdio::piped()).spawn().unwrap();
+        self.serve_logging("error", Stdio::inherit()).await
+    }
+
+    async fn serve_logging(&self, level: &str, log: Stdio) -> Process {
+        let mut serve = command(&format!("serve --json --log {level} --config {}", self.config()));
+        let mut child = serve.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut text = String::new();
         while serde_json::from_str::<Value>(&text).is_err() {
@@ -233,6 +237,32 @@ async fn an_explanation_shows_routes_and_requests_but_no_secret() {
     let explained: Value = serde_json::from_str(&explained).unwrap();
     assert_eq!(explained["routes"][0]["mismatch"], "its type is not in `events`");
     assert_eq!(explained["requests"], json!([]));
+}
+
+#[tokio::test]
+async fn a_second_relay_on_the_same_queue_is_refused_and_says_why() {
+    let site = Site::prepared().await;
+    let _relay = site.serve().await;
+    let second = run(&format!("serve --config {}", site.config())).await;
+    assert_eq!(second.status.code(), Some(69), "{}", second.err);
+    assert!(second.err.contains("is in use by another relay"), "{}", second.err);
+}
+
+#[tokio::test]
+async fn nothing_secret_or_personal_is_logged() {
+    let site = Site::prepared().await;
+    site.sink.reply(|_| http::Response::builder().status(422).body("call +14155550132".into()).unwrap());
+    let log = site.file("log", b"");
+    let relay = site.serve_logging("debug", fs::File::create(&log).unwrap().into()).await;
+    relay.send(&site, "").await;
+    relay.wait_for("a dead letter", "dead list --json").await;
+    assert_eq!(relay.stop().await.code(), Some(0));
+
+    let logged = fs::read_to_string(log).unwrap();
+    assert!(logged.contains("DEBUG") || logged.contains("INFO"), "{logged}");
+    for canary in [fixtures::SECRET, "let-me-in", "+1415555", "Harbor Dental", "\u{1b}["] {
+        assert!(!logged.contains(canary), "{canary}: {logged}");
+    }
 }
 
 #[tokio::test]

@@ -158,6 +158,8 @@ impl AdminClient {
 
     fn unavailable(&self, why: &str) -> Failure {
         let address = self.address.0.as_str().trim_end_matches('/');
+        // The number of an operating system's error helps nobody.
+        let why = why.split_once(" (os error").map_or(why, |(words, _)| words);
         Failure::new(
             Exit::Unavailable,
             format_args!(

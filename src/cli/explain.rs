@@ -185,6 +185,9 @@ fn words(view: &ExplanationView, colour: Colour) -> String {
         String::new(),
     ]);
     lines.extend(view.routes.iter().map(|route| route_line(route, colour)));
+    if !view.routes.is_empty() {
+        lines.push(String::new());
+    }
     lines.push(where_to(view));
     lines.extend(view.requests.iter().map(|request| request_lines(request, colour)));
     lines.join("\n")

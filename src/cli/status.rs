@@ -81,7 +81,7 @@ fn destinations(views: &[DestinationView], now: Timestamp) -> Table {
 }
 
 /// A condition in its tone.
-pub(super) fn condition(condition: ConditionName) -> Cell {
+fn condition(condition: ConditionName) -> Cell {
     let (tone, word) = match condition {
         ConditionName::Flowing => (Tone::Good, "flowing"),
         ConditionName::Tripped => (Tone::Warning, "tripped"),
@@ -94,27 +94,25 @@ pub(super) fn condition(condition: ConditionName) -> Cell {
 }
 
 /// What holds a destination back, and what a person can do.
-pub(super) fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
+fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
     let name = &view.name;
-    let reason =
-        view.reason.as_deref().filter(|reason| !reason.is_empty()).map_or("no reason given".to_owned(), harmless);
     let since = view.since.map_or_else(String::new, |since| format!(" for {}", age(now, since)));
+    let reason = view.reason.as_deref().filter(|reason| !reason.is_empty());
+    let reason = reason.map_or_else(String::new, |reason| format!(": {}", harmless(reason)));
     let next = view.until.map_or_else(String::new, |at| format!(", next try {}", until(now, at)));
-    match view.condition {
-        ConditionName::Flowing => None,
-        ConditionName::Tripped => Some(format!("{name} is failing{since}: {reason}{next}.")),
-        ConditionName::Throttled => Some(format!("{name} is throttled: {reason}{next}.")),
+    Some(match view.condition {
+        ConditionName::Flowing => return None,
+        ConditionName::Tripped => format!("{name} is failing{since}{reason}{next}."),
+        ConditionName::Throttled => format!("{name} is throttled{reason}{next}."),
         ConditionName::Stopped => {
-            Some(format!("{name} is stopped{since}: {reason}. When it is mended: `atoms-relay resume {name}`."))
+            format!("{name} is stopped{since}{reason}. When it is mended: `atoms-relay resume {name}`.")
         }
-        ConditionName::Paused => {
-            Some(format!("{name} is paused{since}: {reason}. To go on: `atoms-relay resume {name}`."))
-        }
-        ConditionName::Unconfigured => Some(format!(
+        ConditionName::Paused => format!("{name} is paused{since}{reason}. To go on: `atoms-relay resume {name}`."),
+        ConditionName::Unconfigured => format!(
             "{name} is not in the config any more, but something is kept for it: put it back, or look at `atoms-relay \
              deliveries --destination {name}`."
-        )),
-    }
+        ),
+    })
 }
 
 #[cfg(test)]

@@ -221,6 +221,8 @@ async fn a_closed_store_says_so() {
     let store = bench.open();
     store.close().await.unwrap();
     assert!(matches!(store.accept(bench.event(1, &[])).await, Err(StoreError::Closed)));
+    assert!(matches!(store.claim(&name("crm"), 1, LEASE).await, Err(StoreError::Closed)));
+    assert!(store.fault().is_some());
     assert!(store.close().await.is_ok(), "closing twice is no mistake");
 }
 

@@ -254,6 +254,9 @@ impl Embedded {
         &self,
         read: impl FnOnce(&Reader, Timestamp) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        if matches!(self.health.failure(), Some(StoreError::Closed)) {
+            return Err(StoreError::Closed);
+        }
         let (reader, now) = (self.reader.clone(), self.clock.now());
         let done = task::spawn_blocking(move || read(&reader, now)).await;
         done.map_err(|_| self.ended())?.map_err(|error| StoreError::Damaged(Arc::from(error.to_string())))

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     checkpoint::Checkpoint,
-    committer::Command,
+    command::Command,
     disk::Disk,
     draft::lock,
     health::Health,

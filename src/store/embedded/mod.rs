@@ -35,15 +35,18 @@
 //! 5. Segments are removed from the oldest on, when no live event is in them.
 
 mod checkpoint;
+mod command;
 mod committer;
 pub mod disk;
 mod draft;
+mod error;
 mod health;
 mod housekeeping;
 mod index;
 mod journal;
 mod leases;
 mod lock;
+mod options;
 mod reader;
 mod recovery;
 mod retention;
@@ -51,8 +54,8 @@ mod totals;
 mod wakes;
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -65,15 +68,15 @@ use tokio::{
 };
 
 use self::{
-    committer::{Command, Committer},
-    disk::{Disk, RealDisk},
+    command::Command,
+    committer::Committer,
+    disk::Disk,
     draft::lock,
     health::Health,
     housekeeping::Housekeeping,
-    index::IndexError,
     journal::{Foreign, Journal, Segments},
     leases::Leases,
-    lock::{Lock, LockError},
+    lock::Lock,
     reader::{ReadError, Reader},
     wakes::Wakes,
 };
@@ -86,60 +89,14 @@ use crate::{
     model::{DeliveryId, EventId, Name, NewEvent, Timestamp},
 };
 
+pub use error::OpenError;
+pub use options::Options;
 pub use recovery::Report;
 pub use retention::Retention;
 
 /// Commands that wait for the committer at most; whoever comes then waits for a place. Four full batches: enough that the
 /// committer never idles, little enough that a settlement doesn't wait behind seconds of accepts.
 const MAX_WAITING: usize = 4096;
-/// Segments are about this long. Small enough that space comes back soon, large enough that a million events make 90 files.
-const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// How often expired events are looked for. The shortest retention that makes sense is minutes.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
-const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
-
-/// How to open a store.
-#[derive(Clone)]
-pub struct Options {
-    /// The folder of the queue; created when it is missing.
-    pub path: PathBuf,
-    /// How long what is kept.
-    pub retention: Retention,
-    /// With less than this many bytes free, no event is accepted.
-    pub min_free_disk: u64,
-    /// About how long a journal segment is, in bytes.
-    pub segment_bytes: u64,
-    /// How often expired events are looked for.
-    pub housekeeping_every: Duration,
-    /// The file system.
-    pub disk: Arc<dyn Disk>,
-    /// Names the present boot of the machine: another one means that unsynced data may be gone.
-    pub boot_id: String,
-    /// The time.
-    pub clock: Clock,
-}
-
-impl Options {
-    /// A store in `path` on the real disk.
-    ///
-    /// Where the system doesn't name its boots, each start counts as one: the index is rebuilt whenever the store wasn't
-    /// closed in good order.
-    #[must_use]
-    pub fn new(path: &Path, retention: Retention, min_free_disk: u64, clock: Clock) -> Self {
-        let unnamed = || format!("unnamed boot, process {} at {}", std::process::id(), clock.now());
-        Self {
-            path: path.to_owned(),
-            retention,
-            min_free_disk,
-            segment_bytes: SEGMENT_BYTES,
-            housekeeping_every: HOUSEKEEPING_EVERY,
-            disk: Arc::new(RealDisk),
-            boot_id: fs::read_to_string(BOOT_ID_FILE).unwrap_or_else(|_| unnamed()),
-            clock,
-        }
-    }
-}
-
 /// An open store.
 pub struct Embedded {
     inbox: mpsc::Sender<Command>,
@@ -392,82 +349,5 @@ impl Drop for Embedded {
     /// Without [`Store::close`] the threads end by themselves, and the next start makes good what is missing.
     fn drop(&mut self) {
         self.lock_threads().stop_housekeeping = None;
-    }
-}
-
-/// Why a store can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process uses it.
-    #[error("{} is in use by another relay{}: stop that one first, or choose another queue.path", path.display(), process(*holder))]
-    Locked {
-        /// The folder.
-        path: PathBuf,
-        /// The other process, if it said who it is.
-        holder: Option<u32>,
-    },
-    /// A newer version (or a much older one) wrote it.
-    #[error("{} is in format {format}, this version reads format {}: nothing was touched; use the version that wrote it", file.display(), journal::FORMAT)]
-    Foreign {
-        /// The file.
-        file: PathBuf,
-        /// Its format.
-        format: u32,
-    },
-    /// The disk.
-    #[error("can't {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A segment of the journal couldn't be read.
-    #[error("journal segment {segment} can't be read: {source}")]
-    Segment {
-        /// Its number.
-        segment: u64,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A new index couldn't be made.
-    #[error("a new index can't be made: {0}")]
-    Index(String),
-    /// The checkpoint couldn't be written.
-    #[error("{}: {reason}", path.display())]
-    Housekeeping {
-        /// The folder.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-}
-
-fn process(holder: Option<u32>) -> String {
-    holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
-}
-
-impl OpenError {
-    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), source }
-    }
-
-    fn segment(segment: u64, source: io::Error) -> Self {
-        Self::Segment { segment, source }
-    }
-
-    fn lock(path: &Path, error: LockError) -> Self {
-        match error {
-            LockError::Held(holder) => Self::Locked { path: path.to_owned(), holder },
-            LockError::Io(source) => Self::io("lock", path, source),
-        }
-    }
-}
-
-impl From<IndexError> for OpenError {
-    fn from(error: IndexError) -> Self {
-        Self::Index(error.to_string())
     }
 }

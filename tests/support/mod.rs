@@ -7,6 +7,7 @@
 pub mod disk;
 pub mod fixtures;
 pub mod receiver;
+pub mod relay;
 pub mod scripted;
 pub mod sender;
 pub mod sink;

@@ -1,0 +1,73 @@
+//! The rooms put together: from a config, through every room, and over a restart.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use support::{
+    eventually, fixtures,
+    relay::WholeRelay,
+    sink::{Sink, status},
+    wire::{Answer, Request},
+};
+
+const EVENTS: usize = 10;
+
+fn everything_to(sink: &Sink) -> String {
+    format!(
+        r#"
+[destination.crm]
+url = "{}"
+retry = {{ initial = "1s" }}
+
+[[route]]
+name = "everything"
+to = ["crm"]
+"#,
+        sink.url("/calls")
+    )
+}
+
+async fn post_all(relay: &WholeRelay) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for n in 0..EVENTS {
+        answers.push(Request::signed(fixtures::event(&format!("e{n}"))).send(relay.public).await);
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_at_a_stop_is_delivered_after_the_next_start() {
+    let sink = Sink::start().await;
+    sink.reply(|_| status(503));
+    let relay = WholeRelay::start(&everything_to(&sink)).await;
+    let answers = post_all(&relay).await;
+    assert!(answers.iter().all(|answer| answer.text("status") == "accepted"), "{answers:?}");
+    sink.wait_for(1).await;
+    let directory = relay.stop().await;
+
+    let tried = sink.got().len();
+    sink.reply(|_| status(200));
+    let relay = WholeRelay::start_in(directory, &everything_to(&sink)).await;
+    let got = sink.wait_for(tried + EVENTS).await.split_off(tried);
+    let ids: BTreeSet<_> = got.iter().map(|got| got.header("x-relay-event").to_owned()).collect();
+    assert_eq!(ids, answers.iter().map(|answer| answer.text("id")).collect());
+
+    let again = post_all(&relay).await;
+    assert!(again.iter().all(|answer| answer.text("status") == "duplicate"), "{again:?}");
+    relay.stop().await;
+    assert_eq!(sink.got().len(), tried + EVENTS, "nothing was delivered twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_stop_nothing_listens() {
+    let sink = Sink::start().await;
+    let relay = WholeRelay::start(&everything_to(&sink)).await;
+    let addresses = [relay.public, relay.admin];
+    relay.stop().await;
+    for address in addresses {
+        eventually("refusing connections", async || tokio::net::TcpStream::connect(address).await.err()).await;
+    }
+}

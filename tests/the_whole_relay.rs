@@ -10,8 +10,9 @@ use support::{
     eventually, fixtures,
     relay::WholeRelay,
     sink::{Sink, status},
-    wire::{Answer, Request},
+    wire::{Answer, Request, Wire},
 };
+use tokio::net::TcpStream;
 
 const EVENTS: usize = 10;
 
@@ -62,12 +63,31 @@ async fn what_waited_at_a_stop_is_delivered_after_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_runs_at_a_stop_is_answered_and_its_event_kept() {
+    let sink = Sink::start().await;
+    let relay = WholeRelay::start(&everything_to(&sink)).await;
+    let mut wire = Wire::connect(relay.public).await;
+    wire.send(&Request::signed(fixtures::event("e1")).header("Expect", "100-continue").head()).await;
+    assert_eq!(wire.answer().await.status, 100);
+    relay.ask_to_stop();
+    let public = relay.public;
+    eventually("refusing connections", async || TcpStream::connect(public).await.err()).await;
+    wire.send(&fixtures::event("e1")).await;
+    let answer = wire.answer().await;
+    assert_eq!(answer.text("status"), "accepted");
+
+    let relay = WholeRelay::start_in(relay.stop().await, &everything_to(&sink)).await;
+    assert_eq!(sink.wait_for(1).await[0].header("x-relay-event"), answer.text("id"));
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_a_stop_nothing_listens() {
     let sink = Sink::start().await;
     let relay = WholeRelay::start(&everything_to(&sink)).await;
     let addresses = [relay.public, relay.admin];
     relay.stop().await;
     for address in addresses {
-        eventually("refusing connections", async || tokio::net::TcpStream::connect(address).await.err()).await;
+        eventually("refusing connections", async || TcpStream::connect(address).await.err()).await;
     }
 }

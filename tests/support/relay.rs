@@ -38,6 +38,11 @@ impl WholeRelay {
         Self { public, admin, directory, stop, running }
     }
 
+    /// Wants it to stop, but doesn't wait for that.
+    pub fn ask_to_stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops it, and returns the directory with its queue.
     pub async fn stop(mut self) -> TempDir {
         self.stop.cancel();

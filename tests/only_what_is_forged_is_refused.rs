@@ -302,17 +302,13 @@ async fn a_head_that_trickles_is_cut_off() {
 
 #[tokio::test]
 async fn a_connection_may_be_idle_for_a_while_and_not_for_ever() {
-    let receiver = Receiver::start_with(|settings| {
-        settings.head_deadline = SHORT / 2;
-        settings.keep_alive = SHORT;
-    })
-    .await;
+    let receiver = Receiver::start_with(|settings| settings.keep_alive = SHORT).await;
     let mut wire = Wire::connect(receiver.address).await;
     wire.send(&Request::new("GET /healthz HTTP/1.1").bytes()).await;
     assert_eq!(wire.answer().await.status, 200);
     let began = Instant::now();
     wire.closed().await.unwrap();
-    assert!(began.elapsed() >= SHORT * 9 / 10, "{:?}", began.elapsed());
+    assert!((SHORT * 9 / 10..SHORT * 10).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! of its name. A reader reports every problem that it meets and goes on with a default, so that one run shows them all; a
 //! config with errors never leaves this room. Defaults and bounds stand beside the keys they belong to.
 //!
-//! Pure, apart from secrets, which come from an [`Environment`], and [`load`], which reads the file. Only `relay` and `cli`
+//! Pure, apart from secrets, which come from an [`Environment`], and [`load()`], which reads the file. Only `relay` and `cli`
 //! import this room: the others get their own types.
 
 mod admin;

@@ -23,7 +23,7 @@
 //! | `journal/*.journal` | the truth: [`journal`] | data is lost |
 //! | `index/` | sled: [`index`] | rebuilt from the journal |
 //! | `checkpoint` | what the index must know at least: [`checkpoint`] | the index is rebuilt |
-//! | `lock` | who uses all this: [`lock`] | created again |
+//! | `lock` | who uses all this: [`mod@lock`] | created again |
 //! | `index.set-aside/` | an index that wasn't believed | nothing |
 //!
 //! # Invariants

@@ -4,5 +4,6 @@
 mod bench;
 mod conformance;
 mod damage;
+mod full_disk;
 mod model;
 mod sim_disk;

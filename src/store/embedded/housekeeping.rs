@@ -5,13 +5,14 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, mpsc::RecvTimeoutError},
+    sync::{Arc, Mutex, PoisonError, mpsc::RecvTimeoutError},
     time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    ballast::Ballast,
     checkpoint::Checkpoint,
     command::Command,
     disk::Disk,
@@ -40,6 +41,7 @@ pub(super) struct Housekeeping {
     pub(super) health: Arc<Health>,
     pub(super) retention: Retention,
     pub(super) min_free_disk: u64,
+    pub(super) ballast: Arc<Mutex<Ballast>>,
     pub(super) segment_bytes: u64,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
@@ -99,10 +101,20 @@ impl Housekeeping {
             Ok(free) if free < self.min_free_disk => {
                 Some(format!("{free} bytes are free, min_free_disk is {} bytes", self.min_free_disk))
             }
-            Ok(_) => None,
+            Ok(free) => {
+                self.grow_ballast(free - self.min_free_disk);
+                None
+            }
             Err(error) => Some(format!("its free space can't be read: {error}")),
         };
         self.health.set_low_disk(shortage);
+    }
+
+    fn grow_ballast(&self, spare: u64) {
+        let mut ballast = self.ballast.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = ballast.grow(spare) {
+            tracing::warn!("no ballast can be set aside for a full disk: {error}");
+        }
     }
 
     fn purge(&self) -> Result<(), HousekeepingError> {

@@ -23,6 +23,7 @@
 //! | `journal/*.journal` | the truth: [`journal`] | data is lost |
 //! | `index/` | sled: [`index`] | rebuilt from the journal |
 //! | `checkpoint` | what the index must know at least: [`checkpoint`] | the index is rebuilt |
+//! | `ballast` | room to start in when the disk is full: [`ballast`] | written again |
 //! | `lock` | who uses all this: [`mod@lock`] | created again |
 //! | `index.set-aside/` | an index that wasn't believed | nothing |
 //!
@@ -34,6 +35,7 @@
 //! 4. Only the committer writes to journal and index. A failed write fails the store for good.
 //! 5. Segments are removed from the oldest on, when no live event is in them.
 
+mod ballast;
 mod checkpoint;
 mod command;
 mod committer;
@@ -68,6 +70,7 @@ use tokio::{
 };
 
 use self::{
+    ballast::Ballast,
     command::Command,
     committer::Committer,
     disk::Disk,
@@ -127,6 +130,7 @@ impl Embedded {
             options;
         disk.create_dir_all(&path).map_err(|error| OpenError::io("create", &path, error))?;
         let lock = Arc::new(Lock::take(&path).map_err(|error| OpenError::lock(&path, error))?);
+        let ballast = open_ballast(&disk, &path, min_free_disk)?;
         let segments = open_segments(&disk, &path)?;
         let recovery::Recovered { index, totals, report } = recovery::recover(&*disk, &path, &segments, &boot_id)?;
         let journal = Journal::start(Arc::clone(&segments), segment_bytes, clock.now())
@@ -148,6 +152,7 @@ impl Embedded {
             health: Arc::clone(&health),
             retention,
             min_free_disk,
+            ballast: Arc::new(Mutex::new(ballast)),
             segment_bytes,
             disk: Arc::clone(&disk),
             dir: path.clone(),
@@ -245,6 +250,18 @@ impl Threads {
             committer: Some(committer),
         })
     }
+}
+
+/// The ballast, after it has made the room that this start needs.
+fn open_ballast(disk: &Arc<dyn Disk>, path: &Path, min_free_disk: u64) -> Result<Ballast, OpenError> {
+    let find = || {
+        let mut ballast = Ballast::find(Arc::clone(disk), path, min_free_disk)?;
+        if ballast.release_if_needed(disk.free_bytes(path)?)? {
+            tracing::warn!("the disk is full: the ballast was given up, to start and to deliver what waits");
+        }
+        io::Result::Ok(ballast)
+    };
+    find().map_err(|error| OpenError::io("make room in", path, error))
 }
 
 fn open_segments(disk: &Arc<dyn Disk>, path: &Path) -> Result<Arc<Segments>, OpenError> {

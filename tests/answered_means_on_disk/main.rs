@@ -1,9 +1,16 @@
 //! Promise 1: what was answered with 2xx is on disk.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
+mod arrivals;
 mod bench;
 mod conformance;
 mod damage;
 mod full_disk;
+mod kills;
+mod load;
 mod model;
+mod process;
 mod sim_disk;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use atoms_relay::model::Reading;
 use serde::Deserialize;
 
 /// The secret of nearly all vectors.
@@ -56,4 +57,20 @@ pub fn event(id: &str) -> Vec<u8> {
         r#"{{"id":"{id}","event":"68c1f0aa41d2b7e5903c11a4.post-conversation","metadata":{{"callId":"CALL-{id}"}}}}"#
     )
     .into_bytes()
+}
+
+/// The fixtures that are events as Atoms sends them: everything before and after the id of each.
+pub fn around_ids() -> Vec<(Vec<u8>, Vec<u8>)> {
+    #[derive(Deserialize)]
+    struct Identified {
+        id: String,
+    }
+    let usual = vectors().into_iter().filter(Vector::is_usual).map(|vector| body(&vector.file));
+    let identified = usual.filter_map(|body| {
+        let Reading::Read(_) = Reading::of(&body) else { return None };
+        let Identified { id } = serde_json::from_slice(&body).ok()?;
+        let start = body.windows(id.len()).position(|window| window == id.as_bytes())?;
+        Some((body[..start].to_vec(), body[start + id.len()..].to_vec()))
+    });
+    identified.collect()
 }

@@ -67,6 +67,12 @@ impl Got {
 
 type Script = dyn Fn(usize, &Got) -> Behaviour + Send + Sync;
 
+#[derive(PartialEq, Eq)]
+enum Memory {
+    Keeps,
+    Forgets,
+}
+
 /// A destination on loopback. It stops when it is dropped.
 pub struct Scripted {
     address: SocketAddr,
@@ -75,8 +81,11 @@ pub struct Scripted {
 }
 
 struct State {
+    memory: Memory,
     got: Mutex<Vec<Got>>,
+    count: AtomicUsize,
     script: Mutex<Arc<Script>>,
+    connections: AtomicUsize,
     at_once: AtomicUsize,
     answered: AtomicUsize,
 }
@@ -95,11 +104,23 @@ impl Scripted {
 
     /// One that does what `script` says to the n-th request, from 0.
     pub async fn with(script: impl Fn(usize, &Got) -> Behaviour + Send + Sync + 'static) -> Self {
+        Self::start(Memory::Keeps, Arc::new(script)).await
+    }
+
+    /// One that does what `script` says, and keeps nothing: for more requests than anybody has memory for.
+    pub async fn forgetful(script: impl Fn(usize, &Got) -> Behaviour + Send + Sync + 'static) -> Self {
+        Self::start(Memory::Forgets, Arc::new(script)).await
+    }
+
+    async fn start(memory: Memory, script: Arc<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
+            memory,
             got: Mutex::default(),
-            script: Mutex::new(Arc::new(script)),
+            count: AtomicUsize::new(0),
+            script: Mutex::new(script),
+            connections: AtomicUsize::new(0),
             at_once: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
         });
@@ -124,7 +145,7 @@ impl Scripted {
 
     /// How many requests it got so far.
     pub fn count(&self) -> usize {
-        self.state.got.lock().unwrap().len()
+        self.state.count.load(Ordering::SeqCst)
     }
 
     /// Waits until it has got `count` requests, and returns all it got.
@@ -132,20 +153,31 @@ impl Scripted {
         eventually(&format!("{count} requests to a destination"), async || (self.count() >= count).then(|| self.got()))
             .await
     }
+
+    /// Waits until nobody is connected: everything that was sent to it has been read then.
+    pub async fn wait_until_left(&self) {
+        let is_left = async || (self.state.connections.load(Ordering::SeqCst) == 0).then_some(());
+        eventually("the end of all connections to a destination", is_left).await;
+    }
 }
 
 async fn accept_all(listener: TcpListener, state: Arc<State>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
-        connections.spawn(serve(stream, Arc::clone(&state)));
+        state.connections.fetch_add(1, Ordering::SeqCst);
+        let state = Arc::clone(&state);
+        connections.spawn(async move {
+            serve(stream, &state).await;
+            state.connections.fetch_sub(1, Ordering::SeqCst);
+        });
     }
 }
 
-async fn serve(mut stream: TcpStream, state: Arc<State>) {
+async fn serve(mut stream: TcpStream, state: &State) {
     let mut unread = Vec::new();
     while let Some((headers, body)) = read(&mut stream, &mut unread).await {
-        let behaviour = remember(&state, headers, body);
+        let behaviour = remember(state, headers, body);
         if let Behaviour::AnswersAfter(time, _) = behaviour {
             sleep(time).await;
         }
@@ -191,8 +223,12 @@ fn remember(state: &State, headers: HeaderMap, body: Bytes) -> Behaviour {
     let at_once = state.at_once.fetch_add(1, Ordering::SeqCst) + 1;
     let answered = state.answered.load(Ordering::SeqCst);
     let request = Got { headers, body, at: Instant::now(), at_once, answered };
-    let behaviour = state.script.lock().unwrap()(got.len(), &request);
-    got.push(request);
+    let behaviour = state.script.lock().unwrap()(state.count.load(Ordering::SeqCst), &request);
+    if state.memory == Memory::Keeps {
+        got.push(request);
+    }
+    // Last: whoever waits for the count looks at the rest then.
+    state.count.fetch_add(1, Ordering::SeqCst);
     behaviour
 }
 

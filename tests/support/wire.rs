@@ -30,8 +30,13 @@ impl Request {
     pub fn signed(body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let signature = verify::sign(SECRET, &body).unwrap();
+        Self::signed_with(&signature, body)
+    }
+
+    /// What Atoms posts for `body` when this is its signature.
+    pub fn signed_with(signature: &str, body: impl Into<Vec<u8>>) -> Self {
         let request = Self::new("POST /webhook HTTP/1.1").header("Content-Type", "application/json");
-        request.header("X-Signature", &signature).body(body)
+        request.header("X-Signature", signature).body(body)
     }
 
     /// With another first line.
@@ -126,7 +131,12 @@ pub struct Wire(BufReader<TcpStream>);
 
 impl Wire {
     pub async fn connect(address: SocketAddr) -> Self {
-        Self(BufReader::new(within("connecting", TcpStream::connect(address)).await.unwrap()))
+        Self::try_connect(address).await.unwrap()
+    }
+
+    /// Connects, if anybody listens.
+    pub async fn try_connect(address: SocketAddr) -> io::Result<Self> {
+        within("connecting", TcpStream::connect(address)).await.map(|stream| Self(BufReader::new(stream)))
     }
 
     /// Sends `bytes`. A connection that the other side has closed is no error here: its answer says more.

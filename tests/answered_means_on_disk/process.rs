@@ -1,0 +1,194 @@
+//! `atoms-relay serve` as a process of its own, with a config and a queue in a folder that outlives it.
+//!
+//! Signals go to exactly the process that was started here.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    net::TcpSocket,
+    process::{Child, ChildStdout, Command},
+};
+
+use crate::support::{
+    eventually, fixtures,
+    wire::{Request, Wire},
+    within,
+};
+
+/// What the relay says when it has started.
+const GREETING: &str = "takes events";
+
+/// Where a relay lives: its config, its queue, its log and its addresses, the same over all its starts.
+pub(crate) struct Home {
+    folder: TempDir,
+    public: Reserved,
+    admin: Reserved,
+}
+
+impl Home {
+    /// A home for relays that take events from Atoms and deliver all of them to `destinations`: name, address, further
+    /// settings.
+    pub(crate) fn new(destinations: &[(&str, String, &str)]) -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap(), public: Reserved::new(), admin: Reserved::new() };
+        let mut config = settings(home.public.address, home.admin.address);
+        let mut names = Vec::new();
+        for (name, url, settings) in destinations {
+            config += &format!("[destination.{name}]\nurl = \"{url}\"\n{settings}\n");
+            names.push(format!("\"{name}\""));
+        }
+        config += &format!("[[route]]\nto = [{}]\n", names.join(", "));
+        fs::write(home.config(), config).unwrap();
+        home
+    }
+
+    /// Where events are taken.
+    pub(crate) fn public(&self) -> SocketAddr {
+        self.public.address
+    }
+
+    /// The folder of the queue.
+    pub(crate) fn queue(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// All that the relays of this home have logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Starts a relay, and doesn't wait for it.
+    pub(crate) fn start(&self) -> Relay {
+        let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
+        let mut child = serve(&self.config()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        Relay { child, said, is_ready: false }
+    }
+
+    /// Starts a relay that can't run, and waits for its end.
+    pub(crate) async fn start_in_vain(&self) -> Output {
+        within("a start in vain", serve(&self.config()).output()).await.unwrap()
+    }
+
+    /// Starts a relay that wants the same queue, though no address of this home, and waits for its end.
+    pub(crate) async fn start_beside(&self) -> Output {
+        let (anywhere, file) = (SocketAddr::from(([127, 0, 0, 1], 0)), self.folder.path().join("beside.toml"));
+        fs::write(&file, settings(anywhere, anywhere)).unwrap();
+        within("a start beside another", serve(&file).output()).await.unwrap()
+    }
+
+    /// Asks the admin API of the relay that runs.
+    pub(crate) async fn status(&self) -> serde_json::Value {
+        let request = Request::new("GET /api/v1/status HTTP/1.1").without("Host").header("Host", "localhost");
+        let answer = request.send(self.admin.address).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Waits until nobody listens for events any more.
+    pub(crate) async fn wait_until_closed(&self) {
+        let is_closed = async || Wire::try_connect(self.public()).await.is_err().then_some(());
+        eventually("the end of listening", is_closed).await;
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("relay.toml")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("relay.log")
+    }
+}
+
+fn settings(public: SocketAddr, admin: SocketAddr) -> String {
+    format!(
+        "[server]\nlisten = \"{public}\"\n\
+         [admin]\nlisten = \"{admin}\"\n\
+         [queue]\npath = \"data\"\nmin_free_disk = \"1MiB\"\n\
+         [source.atoms]\npath = \"/webhook\"\nsecrets = [{{ env = \"ATOMS_WEBHOOK_SECRET\" }}]\n"
+    )
+}
+
+fn serve(config: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atoms-relay"));
+    command.arg("serve").arg("--config").arg(config).args(["--log", "info"]);
+    command.env("ATOMS_WEBHOOK_SECRET", fixtures::SECRET).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// An address on loopback that nobody else gets, whether or not a relay listens there.
+///
+/// Held by a socket that is bound and never listens: the kernel gives its port to nobody who asks for any port, and not to
+/// outgoing connections either (one that got it while nobody listens would be connected to itself); but whoever asks
+/// for exactly this address may listen there.
+struct Reserved {
+    address: SocketAddr,
+    _socket: TcpSocket,
+}
+
+impl Reserved {
+    fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        Self { address: socket.local_addr().unwrap(), _socket: socket }
+    }
+}
+
+/// A relay's process. It is killed when it is dropped.
+pub(crate) struct Relay {
+    child: Child,
+    said: BufReader<ChildStdout>,
+    is_ready: bool,
+}
+
+impl Relay {
+    /// Waits until it takes events.
+    pub(crate) async fn ready(&mut self) {
+        let mut line = String::new();
+        while !self.is_ready {
+            let read = within("the start of the relay", self.said.read_line(&mut line)).await.unwrap();
+            assert!(read > 0, "the relay ended before it had started: {:?}", self.child.wait().await);
+            self.is_ready = line.contains(GREETING);
+        }
+    }
+
+    /// The number of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn ask_to_stop(&self) {
+        let pid = Pid::from_raw(self.pid().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        within("the end of the relay", self.child.wait()).await.unwrap()
+    }
+
+    /// Sends SIGTERM and waits for the end: a relay that was ready has to stop in good order.
+    pub(crate) async fn stop(self) {
+        self.ask_to_stop();
+        let status = self.ended().await;
+        assert_eq!(status.code(), Some(0), "{status}");
+    }
+
+    /// Sends SIGKILL and waits until the process is gone. Returns whether it had been ready.
+    pub(crate) async fn kill(mut self) -> bool {
+        self.child.start_kill().unwrap();
+        within("the end of a killed relay", self.child.wait()).await.unwrap();
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).await.unwrap();
+        self.is_ready || rest.contains(GREETING)
+    }
+}

@@ -87,7 +87,7 @@ fn no_harm(_: usize, _: &Path, _: &mut Rng) {}
 
 /// Every third time the index is gone, or only some of it is left. It is made from the journal, so it can be made again.
 fn harm_the_index(n: usize, queue: &Path, dice: &mut Rng) {
-    if n % 3 != 0 {
+    if !n.is_multiple_of(3) {
         return;
     }
     let index = queue.join("index");
@@ -101,6 +101,7 @@ fn harm_the_index(n: usize, queue: &Path, dice: &mut Rng) {
 }
 
 /// Kills relays under load so many times, and compares what they took with what arrived.
+#[expect(clippy::print_stdout, reason = "cargo shows it with --nocapture, and when the test fails")]
 async fn trial(kills: usize, harm: Harm) {
     let (seed, began) = (seed(), Instant::now());
     println!("RELAY_TEST_SEED={seed}");

@@ -28,7 +28,7 @@ const PACE: Duration = Duration::from_millis(20);
 /// Before an event is sent again to a relay that is gone.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(5);
 
-/// Every so manieth event has the body of a fixture; every eleventh of those is the one of 50 KB.
+/// One event of so many has the body of a fixture; every eleventh of those is the one of 50 KB.
 const FIXTURE_EVERY: u64 = 8;
 
 /// An event that was answered 200.
@@ -93,7 +93,7 @@ impl Sender {
     /// The body of the n-th event.
     fn body(&self, n: u64) -> Vec<u8> {
         let id = format!("{:08x}{n:016x}", self.number);
-        if n % FIXTURE_EVERY != 0 {
+        if !n.is_multiple_of(FIXTURE_EVERY) {
             return fixtures::event(&id);
         }
         let fixture = usize::try_from(n / FIXTURE_EVERY).unwrap() % self.fixtures.len();

@@ -13,4 +13,5 @@ mod kills;
 mod load;
 mod model;
 mod process;
+mod shutdown;
 mod sim_disk;

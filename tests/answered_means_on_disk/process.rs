@@ -38,14 +38,11 @@ impl Home {
     /// settings.
     pub(crate) fn new(destinations: &[(&str, String, &str)]) -> Self {
         let home = Self { folder: tempfile::tempdir().unwrap(), public: Reserved::new(), admin: Reserved::new() };
-        let mut config = settings(home.public.address, home.admin.address);
-        let mut names = Vec::new();
-        for (name, url, settings) in destinations {
-            config += &format!("[destination.{name}]\nurl = \"{url}\"\n{settings}\n");
-            names.push(format!("\"{name}\""));
-        }
-        config += &format!("[[route]]\nto = [{}]\n", names.join(", "));
-        fs::write(home.config(), config).unwrap();
+        let mut config = vec![settings(home.public.address, home.admin.address)];
+        config.extend(destinations.iter().map(|(name, url, settings)| destination(name, url, settings)));
+        let names: Vec<_> = destinations.iter().map(|(name, ..)| name).collect();
+        config.push(format!("[[route]]\nto = {names:?}\n"));
+        fs::write(home.config(), config.concat()).unwrap();
         home
     }
 
@@ -114,6 +111,10 @@ fn settings(public: SocketAddr, admin: SocketAddr) -> String {
          [queue]\npath = \"data\"\nmin_free_disk = \"1MiB\"\n\
          [source.atoms]\npath = \"/webhook\"\nsecrets = [{{ env = \"ATOMS_WEBHOOK_SECRET\" }}]\n"
     )
+}
+
+fn destination(name: &str, url: &str, settings: &str) -> String {
+    format!("[destination.{name}]\nurl = \"{url}\"\n{settings}\n")
 }
 
 fn serve(config: &Path) -> Command {

@@ -152,13 +152,16 @@ fn seed() -> u64 {
     std::env::var("RELAY_TEST_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whenever_the_relay_is_killed_what_it_answered_arrives_everywhere() {
-    trial(if is_long_run() { 200 } else { 12 }, no_harm).await;
+fn kills() -> usize {
+    if is_long_run() { 200 } else { 12 }
 }
 
-/// Rebuilding takes the longer the more there is, so the long run is shorter here.
+#[tokio::test(flavor = "multi_thread")]
+async fn whenever_the_relay_is_killed_what_it_answered_arrives_everywhere() {
+    trial(kills(), no_harm).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_the_relay_is_killed_and_its_index_is_damaged_what_it_answered_arrives_everywhere() {
-    trial(if is_long_run() { 60 } else { 12 }, harm_the_index).await;
+    trial(kills(), harm_the_index).await;
 }

@@ -7,7 +7,7 @@
 //!
 //! When to try again is [`crate::retry`]'s to say, what it means for the other deliveries [`crate::breaker`]'s.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 
@@ -135,7 +135,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let until = match text.parse::<u64>() {
         Ok(seconds) => now.plus(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(text).map(|date: SystemTime| date.into()).ok()?,
+        Err(_) => httpdate::parse_http_date(text).map(Timestamp::from).ok()?,
     };
     (until > now).then(|| until.min(now.plus(MAX_RETRY_AFTER)))
 }

@@ -15,22 +15,22 @@
 
 pub mod model;
 
-pub mod breaker;
-pub mod config;
-pub mod outcome;
-pub mod retry;
+pub mod verify;
 pub mod route;
 pub mod transform;
-pub mod verify;
+pub mod outcome;
+pub mod retry;
+pub mod breaker;
+pub mod config;
 
 pub mod clock;
-pub mod send;
-pub mod store;
 pub mod telemetry;
+pub mod store;
+pub mod send;
 
-pub mod admin;
-pub mod dispatch;
 pub mod ingest;
+pub mod dispatch;
+pub mod admin;
 
 pub mod relay;
 

@@ -25,7 +25,8 @@ pub(super) struct Draft<'a> {
     changes: Changes,
     /// Entries as they will be; `None` for those that will be gone.
     entries: HashMap<EventId, Option<Entry>>,
-    dedup: HashMap<DedupKey, EventId>,
+    /// What was found or set under a deduplication key: every accept asks twice.
+    dedup: HashMap<DedupKey, Option<EventId>>,
     destinations: BTreeSet<Name>,
     segments: BTreeSet<u64>,
     /// Destinations that have something new to do.
@@ -56,11 +57,13 @@ impl<'a> Draft<'a> {
     }
 
     /// The event that was first received under a deduplication key, as it will be.
-    pub(super) fn first_with(&self, key: DedupKey) -> Result<Option<EventId>, IndexError> {
-        match self.dedup.get(&key) {
-            Some(first) => Ok(Some(*first)),
-            None => self.index.first_with(key),
+    pub(super) fn first_with(&mut self, key: DedupKey) -> Result<Option<EventId>, IndexError> {
+        if let Some(known) = self.dedup.get(&key) {
+            return Ok(*known);
         }
+        let found = self.index.first_with(key)?;
+        self.dedup.insert(key, found);
+        Ok(found)
     }
 
     /// Takes in what a record at `extent` says.
@@ -128,6 +131,7 @@ impl<'a> Draft<'a> {
     /// Forgets that an event was ever there: the same one would be taken for a new one.
     pub(super) fn forget(&mut self, event: EventId, key: DedupKey) -> Result<(), IndexError> {
         if self.first_with(key)? == Some(event) {
+            self.dedup.insert(key, None);
             self.changes.remove(Table::Dedup, key.as_bytes());
         }
         self.changes.remove(Table::Remembered, event.as_bytes());
@@ -138,7 +142,7 @@ impl<'a> Draft<'a> {
     /// event counts as new, while the old one may still be here.
     fn take_key(&mut self, event: EventId, key: DedupKey) -> Result<(), IndexError> {
         if self.first_with(key)?.is_none_or(|present| present <= event) {
-            self.dedup.insert(key, event);
+            self.dedup.insert(key, Some(event));
             self.changes.insert(Table::Dedup, key.as_bytes(), encode(&event));
         }
         Ok(())

@@ -4,19 +4,20 @@
 //! method is one system call.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
 };
 
 /// Readable and writable by the relay's user only: bodies are personal data.
 const PRIVATE: u32 = 0o600;
+const PRIVATE_DIRECTORY: u32 = 0o700;
 
 /// A file system, as far as the store needs one.
 pub trait Disk: Send + Sync + 'static {
-    /// Creates a directory and its parents where they are missing.
+    /// Creates a directory and its parents where they are missing, durably: a file is lost when the directory above it is.
     ///
     /// # Errors
     /// The operating system's.
@@ -104,9 +105,9 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        use fs::DirBuilder;
-        use std::os::unix::fs::DirBuilderExt;
-        DirBuilder::new().recursive(true).mode(0o700).create(path)
+        let missing: Vec<&Path> = path.ancestors().take_while(|directory| !directory.exists()).collect();
+        DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(path)?;
+        missing.into_iter().filter_map(Path::parent).try_for_each(|parent| self.sync_dir(parent))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -131,6 +132,8 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        // The parent of a relative path of one part.
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         File::open(path)?.sync_all()
     }
 

@@ -90,6 +90,8 @@ impl Admin {
                 waiting: destinations.iter().map(|destination| destination.waiting).sum(),
                 dead: destinations.iter().map(|destination| destination.dead).sum(),
                 disk_bytes: stats.disk_bytes,
+                disk_free_bytes: stats.disk_free,
+                disk_full_in_seconds: stats.disk_full_in.map(|left| left.as_secs()),
             },
             destinations,
         }

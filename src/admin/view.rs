@@ -69,6 +69,10 @@ pub struct QueueView {
     pub dead: u64,
     /// Bytes on disk.
     pub disk_bytes: u64,
+    /// Bytes that are free on that disk, where that is known.
+    pub disk_free_bytes: Option<u64>,
+    /// Seconds until the disk is too full to accept events, at the rate of the last hour; null while nothing grows.
+    pub disk_full_in_seconds: Option<u64>,
 }
 
 /// A page of a list.

@@ -1,17 +1,22 @@
 //! `status`: how the relay is, and each destination.
 
+use std::time::Duration;
+
 use super::{
     Session,
     admin_client::Question,
     failure::Failure,
     table::{Cell, Side, Table, Tone},
-    text::{age, count, grouped, harmless, size, until},
+    text::{age, count, grouped, harmless, size, span, until},
 };
 use crate::{
-    admin::view::{ConditionName, DestinationView, StatusView},
+    admin::view::{ConditionName, DestinationView, QueueView, StatusView},
     config::Colour,
     model::Timestamp,
 };
+
+/// When the disk will be full is said when it is less than this away: further off it is no more than noise.
+const WORTH_SAYING: Duration = Duration::from_secs(30 * 86_400);
 
 /// Runs `status`.
 pub(super) async fn run(session: &Session) -> Result<(), Failure> {
@@ -44,7 +49,7 @@ fn readiness(status: &StatusView, colour: Colour) -> String {
 fn queue(status: &StatusView) -> String {
     let queue = &status.queue;
     let mut parts = vec![
-        format!("{} kept ({} on disk)", count(queue.events, "event", "events"), size(queue.disk_bytes)),
+        format!("{} kept ({})", count(queue.events, "event", "events"), disk(queue)),
         format!("{} waiting", grouped(queue.waiting)),
         count(queue.dead, "dead letter", "dead letters"),
     ];
@@ -55,6 +60,14 @@ fn queue(status: &StatusView) -> String {
         parts.push(format!("{} in quarantine", grouped(queue.quarantined)));
     }
     parts.join(", ")
+}
+
+fn disk(queue: &QueueView) -> String {
+    let left = queue.disk_full_in_seconds.map(Duration::from_secs).filter(|left| *left < WORTH_SAYING);
+    let used = format!("{} on disk", size(queue.disk_bytes));
+    let free = queue.disk_free_bytes.map(|free| format!("{} free", size(free)));
+    let full = left.map(|left| format!("full in about {} at this rate", span(left)));
+    [Some(used), free, full].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn destinations(views: &[DestinationView], now: Timestamp) -> Table {
@@ -156,11 +169,20 @@ mod tests {
             now: NOW,
             started_at: Timestamp::EPOCH,
             readiness: ReadinessView { ready: true, checks: Vec::new() },
-            queue: QueueView { events: 1, unrouted: 0, quarantined: 3, waiting: 1_204, dead: 2, disk_bytes: 2_048 },
+            queue: QueueView {
+                events: 1,
+                unrouted: 0,
+                quarantined: 3,
+                waiting: 1_204,
+                dead: 2,
+                disk_bytes: 2_048,
+                disk_free_bytes: Some(3 * 1024 * 1024 * 1024),
+                disk_full_in_seconds: Some(5 * 86_400),
+            },
             destinations: vec![destination("crm", ConditionName::Flowing), failing],
         };
         let wanted = r"atoms-relay 0.1.0, ready, up 16m
-1 event kept (2.0 KiB on disk), 1,204 waiting, 2 dead letters, 3 in quarantine
+1 event kept (2.0 KiB on disk, 3.0 GiB free, full in about 5d at this rate), 1,204 waiting, 2 dead letters, 3 in quarantine
 
 DESTINATION  CONDITION  WAITING  IN FLIGHT  DEAD  OLDEST
 crm          flowing          0          0     0       -

@@ -204,6 +204,11 @@ pub struct Stats {
     pub quarantined: u64,
     /// Bytes on disk.
     pub disk_bytes: u64,
+    /// Bytes that are free on that disk, where that is known.
+    pub disk_free: Option<u64>,
+    /// How long it takes until the disk is too full to accept events, at the rate of the last hour; `None` while the store
+    /// doesn't grow.
+    pub disk_full_in: Option<Duration>,
     /// One entry for each destination that ever had a delivery, by name.
     pub destinations: Vec<DestinationStats>,
 }

@@ -17,6 +17,7 @@ use super::{
     command::Command,
     disk::Disk,
     draft::lock,
+    forecast::Growth,
     health::Health,
     index::{IndexError, Table, event_at_end, meta},
     journal::{Position, Record, Step},
@@ -42,6 +43,7 @@ pub(super) struct Housekeeping {
     pub(super) retention: Retention,
     pub(super) min_free_disk: u64,
     pub(super) ballast: Arc<Mutex<Ballast>>,
+    pub(super) growth: Arc<Mutex<Growth>>,
     pub(super) segment_bytes: u64,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
@@ -92,6 +94,7 @@ impl Housekeeping {
         self.forget()?;
         self.ask(|reply| Command::Roll(self.retention.delivered / SEGMENT_AGES_PER_RETENTION, reply))?;
         self.reclaim()?;
+        self.note_size();
         self.checkpoint()
     }
 
@@ -108,6 +111,18 @@ impl Housekeeping {
             Err(error) => Some(format!("its free space can't be read: {error}")),
         };
         self.health.set_low_disk(shortage);
+    }
+
+    fn note_size(&self) {
+        let (now, bytes) = (self.clock.now(), self.reader.disk_bytes());
+        self.growth.lock().unwrap_or_else(PoisonError::into_inner).note(now, bytes);
+    }
+
+    /// Free bytes, and how long it takes at the present rate until no more events are accepted.
+    pub(super) fn outlook(&self) -> (Option<u64>, Option<Duration>) {
+        let free = self.disk.free_bytes(&self.dir).ok();
+        let growth = self.growth.lock().unwrap_or_else(PoisonError::into_inner);
+        (free, free.and_then(|free| growth.fills(free.saturating_sub(self.min_free_disk))))
     }
 
     fn grow_ballast(&self, spare: u64) {

@@ -42,6 +42,7 @@ mod committer;
 pub mod disk;
 mod draft;
 mod error;
+mod forecast;
 mod health;
 mod housekeeping;
 mod index;
@@ -153,6 +154,7 @@ impl Embedded {
             retention,
             min_free_disk,
             ballast: Arc::new(Mutex::new(ballast)),
+            growth: Arc::default(),
             segment_bytes,
             disk: Arc::clone(&disk),
             dir: path.clone(),
@@ -336,7 +338,8 @@ impl Store for Embedded {
     }
 
     fn stats(&self) -> Stats {
-        self.reader.stats()
+        let (disk_free, disk_full_in) = self.housekeeping.outlook();
+        Stats { disk_free, disk_full_in, ..self.reader.stats() }
     }
 
     fn fault(&self) -> Option<String> {

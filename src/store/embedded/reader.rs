@@ -279,9 +279,16 @@ impl Reader {
             events: totals.counts.events,
             unrouted: totals.counts.unrouted,
             quarantined: totals.counts.quarantined,
-            disk_bytes: self.segments.bytes().unwrap_or_default() + self.index.bytes(),
+            disk_bytes: self.disk_bytes(),
+            disk_free: None,
+            disk_full_in: None,
             destinations: destinations.collect(),
         }
+    }
+
+    /// Bytes of the journal and the index on disk.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.segments.bytes().unwrap_or_default() + self.index.bytes()
     }
 
     fn first_due(&self, destination: &Name) -> Option<Timestamp> {

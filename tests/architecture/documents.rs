@@ -1,0 +1,132 @@
+//! Documents can't fail to compile, so what can be checked of them is checked here: that invariants have their tests, that
+//! configurations are valid, that commands are understood, that links lead somewhere.
+
+use std::process::Command;
+
+use atoms_relay::config::{Colour, Config, FixedEnvironment};
+
+use super::{
+    hold,
+    source::{read, root},
+};
+
+/// What people read.
+const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
+
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let invariants = numbered(section(&read("ARCHITECTURE.md"), "## Invariants"));
+    assert!(invariants.len() > 10, "ARCHITECTURE.md has lost its numbered list below `## Invariants`");
+    let mut complaints = Vec::new();
+    for (number, text) in &invariants {
+        let tests: Vec<_> = spans(text).into_iter().filter_map(|span| span.split_once("::")).collect();
+        if tests.is_empty() {
+            complaints
+                .push(format!("ARCHITECTURE.md, invariant {number}: name the test that holds it, as `file::test`"));
+        }
+        let missing = tests.into_iter().filter(|(file, test)| !has_test(file, test));
+        complaints.extend(missing.map(|(file, test)| {
+            format!("ARCHITECTURE.md, invariant {number}: {file} has no test `{test}`: name the one that holds it now")
+        }));
+    }
+    hold(&complaints);
+}
+
+#[test]
+fn configurations_in_the_documents_are_valid() {
+    let environment = ["ATOMS_WEBHOOK_SECRET", "CRM_TOKEN"]
+        .into_iter()
+        .fold(FixedEnvironment::default(), |environment, name| environment.with_variable(name, &"5ec2e7".repeat(8)));
+    let mut complaints = Vec::new();
+    for block in DOCUMENTS.iter().flat_map(|document| blocks(&read(document), "toml")) {
+        let problems =
+            Config::parse("README.md", &block, &environment).map_or_else(|all| all, |config| config.warnings);
+        if !problems.is_empty() {
+            complaints.push(format!(
+                "{}\ncorrect this configuration in its document:\n\n{block}",
+                problems.render(Colour::Plain)
+            ));
+        }
+    }
+    hold(&complaints);
+}
+
+#[test]
+fn commands_in_the_documents_are_understood() {
+    let mut complaints = Vec::new();
+    for document in DOCUMENTS {
+        for arguments in commands(&read(document)) {
+            let asked =
+                Command::new(env!("CARGO_BIN_EXE_atoms-relay")).args(&arguments).arg("--help").output().unwrap();
+            if !asked.status.success() {
+                let (command, answer) = (arguments.join(" "), String::from_utf8_lossy(&asked.stderr));
+                complaints.push(format!(
+                    "{document}: correct `atoms-relay {command}`, which the program answers with\n{answer}"
+                ));
+            }
+        }
+    }
+    hold(&complaints);
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut complaints = Vec::new();
+    for document in DOCUMENTS {
+        let text = read(document);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+        let broken = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
+        let broken = broken.filter(|target| !root().join(target).exists());
+        complaints.extend(broken.map(|target| format!("{document}: nothing is at the end of the link to {target}")));
+    }
+    hold(&complaints);
+}
+
+/// What stands below a heading, up to the next of its kind.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (_, below) = text.split_once(heading).unwrap_or_default();
+    below.split("\n## ").next().unwrap_or_default()
+}
+
+/// The items of a numbered list with their numbers; what follows an empty line belongs to none.
+fn numbered(text: &str) -> Vec<(usize, String)> {
+    let mut items: Vec<(usize, String)> = Vec::new();
+    for line in text.lines() {
+        match line.split_once(". ").and_then(|(number, rest)| Some((number.parse().ok()?, rest.to_owned()))) {
+            Some(item) => items.push(item),
+            None if line.starts_with(' ') => items.last_mut().unwrap().1.push_str(line),
+            None => {}
+        }
+    }
+    items
+}
+
+/// Whether `file` has a test of that name.
+fn has_test(file: &str, test: &str) -> bool {
+    let source = if root().join(file).is_file() { read(file) } else { String::new() };
+    let Some((before, _)) = source.split_once(&format!("fn {test}(")) else { return false };
+    before.rsplit("\n\n").next().is_some_and(|attributes| attributes.contains("test]") || attributes.contains("test("))
+}
+
+/// The content of the fenced blocks in a language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block.to_owned()).collect()
+}
+
+/// What stands between backticks, outside of fenced blocks.
+fn spans(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    prose.flat_map(|prose| prose.split('`').skip(1).step_by(2)).collect()
+}
+
+/// The arguments of each call of the relay, in the text and behind the prompts of a console.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let consoles = blocks(text, "console");
+    let typed = consoles.iter().flat_map(|console| console.lines()).filter_map(|line| line.strip_prefix("$ "));
+    let calls = typed.chain(spans(text)).filter_map(|line| {
+        let (before, call) = line.split_once("atoms-relay ").or_else(|| line.split_once("cargo run --release -- "))?;
+        before.is_empty().then_some(call)
+    });
+    calls.map(|call| call.split(" #").next().unwrap().split_whitespace().map(str::to_owned).collect()).collect()
+}

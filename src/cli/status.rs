@@ -115,12 +115,14 @@ fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
     let next = view.until.map_or_else(String::new, |at| format!(", next try {}", until(now, at)));
     Some(match view.condition {
         ConditionName::Flowing => return None,
-        ConditionName::Tripped => format!("{name} is failing{since}{reason}{next}."),
+        ConditionName::Tripped => format!("{name} has been failing{since}{reason}{next}."),
         ConditionName::Throttled => format!("{name} is throttled{reason}{next}."),
         ConditionName::Stopped => {
-            format!("{name} is stopped{since}{reason}. When it is mended: `atoms-relay resume {name}`.")
+            format!("{name} has been stopped{since}{reason}. When it is mended: `atoms-relay resume {name}`.")
         }
-        ConditionName::Paused => format!("{name} is paused{since}{reason}. To go on: `atoms-relay resume {name}`."),
+        ConditionName::Paused => {
+            format!("{name} has been paused{since}{reason}. To go on: `atoms-relay resume {name}`.")
+        }
         ConditionName::Unconfigured => format!(
             "{name} is not in the config any more, but something is kept for it: put it back, or look at `atoms-relay \
              deliveries --destination {name}`."
@@ -188,7 +190,7 @@ DESTINATION  CONDITION  WAITING  IN FLIGHT  DEAD  OLDEST
 crm          flowing          0          0     0       -
 billing      tripped      1,204          1     2      5m
 
-billing is failing for 4m: answered 503\u{1b}[2J, next try in 12s.";
+billing has been failing for 4m: answered 503\u{1b}[2J, next try in 12s.";
         assert_eq!(words(&status, Colour::Plain), wanted);
     }
 }

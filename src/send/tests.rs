@@ -266,7 +266,7 @@ async fn on_the_wire(change: impl FnOnce(&mut OutboundRequest)) -> String {
 }
 
 #[tokio::test]
-async fn nothing_is_added_to_a_request_but_what_the_connection_needs() {
+async fn nothing_is_added_to_a_request_but_accept_and_what_the_connection_needs() {
     let seen = on_the_wire(|request| drop(request.headers.insert("x-team", "voice".parse().unwrap()))).await;
     let expected = "POST /hook?token=secret HTTP/1.1\r\nx-team: voice\r\naccept: */*\r\nhost: HOST\r\ncontent-length: 5\r\n\r\nhello";
     assert_eq!(seen, expected);

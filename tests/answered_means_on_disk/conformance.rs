@@ -6,7 +6,7 @@ use atoms_relay::{
     model::{DeadReason, DeliveryId, Verdict},
     store::{
         Acceptance, EventFilter, EventState, Page, Pause, Replayed, Settled, Settlement, Store, StoreError,
-        embedded::Embedded,
+        embedded::{Embedded, Report},
     },
 };
 
@@ -241,4 +241,13 @@ async fn a_wake_up_is_heard_by_whoever_comes_to_listen() {
     let bell = store.wake(&name("crm"));
     store.accept(bench.event(1, &["crm"])).await.unwrap();
     tokio::time::timeout(Duration::from_secs(5), bell.notified()).await.expect("no wake-up");
+}
+
+/// Its first checkpoint was written by the first housekeeping only: a kill before that looked like damage to people.
+#[tokio::test]
+async fn a_new_store_that_is_killed_at_once_starts_without_alarm() {
+    let bench = Bench::new();
+    drop(bench.open());
+    let store = bench.open();
+    assert_eq!(*store.report(), Report::default());
 }

@@ -115,7 +115,10 @@ async fn a_destination_is_paused_with_a_reason_and_resumed() {
     let window = Window::open().await;
     window.run("pause crm --reason maintenance").await.ok();
     let status = window.run("status").await.ok();
-    assert!(status.contains("crm is paused for 0s: maintenance. To go on: `atoms-relay resume crm`."), "{status}");
+    assert!(
+        status.contains("crm has been paused for 0s: maintenance. To go on: `atoms-relay resume crm`."),
+        "{status}"
+    );
     window.run("resume crm").await.ok();
     assert!(window.run("status").await.ok().contains("crm          flowing"));
 }

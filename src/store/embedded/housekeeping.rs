@@ -192,7 +192,7 @@ impl Housekeeping {
     /// The events that a segment says anything about that is still needed: live ones and remembered ones.
     fn events_of(&self, segment: u64) -> Result<Vec<EventId>, HousekeepingError> {
         let mut events = Vec::new();
-        let start = Position { segment, offset: 0 };
+        let start = Position { segment, ..Position::START };
         let Some(mut walk) = self.reader.segments.walk(start).map_err(ReadError::from)? else { return Ok(events) };
         loop {
             match walk.step().map_err(ReadError::from)? {

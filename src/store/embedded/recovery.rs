@@ -50,7 +50,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, segments: &Segments, boot_id:
         Checkpoint::read(disk, dir).map_err(|error| OpenError::io("read the checkpoint in", dir, error))?;
     let (index, start, rebuilt) = match usable_index(dir, segments, checkpoint.as_ref(), boot_id) {
         Ok((index, applied)) => (index, applied, None),
-        Err(reason) => (fresh_index(dir)?, Position { segment: 0, offset: 0 }, Some(reason)),
+        Err(reason) => (fresh_index(dir)?, Position::START, Some(reason)),
     };
     let totals = Mutex::new(Totals::load(&index)?);
     let mut report = replay(segments, &index, &totals, start)?;
@@ -114,7 +114,9 @@ fn fresh_index(dir: &Path) -> Result<Index, OpenError> {
         }
         fs::rename(&path, &aside).map_err(|error| OpenError::io("move aside", &path, error))?;
     }
-    Ok(Index::open(&path)?)
+    let index = Index::open(&path)?;
+    Draft::new(&index, &Mutex::default()).apply(Position::START)?;
+    Ok(index)
 }
 
 /// Takes in what the journal says from `start` on.

@@ -19,7 +19,7 @@ pub(super) const MARK: [u8; 4] = *b"arec";
 pub(super) const HEAD: usize = 12;
 /// Frames start at multiples of this.
 pub(super) const ALIGN: usize = 8;
-/// No payload is longer: a body of the largest `max_body` that a config may ask for (64 MiB) with all its attempts.
+/// No payload is longer. The largest body that a config may ask for has 32 MiB; the rest is for headers and attempts.
 pub(super) const MAX_PAYLOAD: usize = 96 * 1024 * 1024;
 
 /// What stands at a place of a segment.

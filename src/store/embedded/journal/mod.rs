@@ -47,6 +47,11 @@ pub(crate) struct Position {
     pub(crate) offset: u64,
 }
 
+impl Position {
+    /// Before everything.
+    pub(crate) const START: Self = Self { segment: 0, offset: 0 };
+}
+
 /// A record's place and the bytes it takes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
@@ -261,7 +266,7 @@ impl Segments {
     /// # Errors
     /// The disk's.
     pub(crate) fn holds(&self, position: Position) -> io::Result<bool> {
-        let Some(file) = self.file(position.segment)? else { return Ok(false) };
+        let Some(file) = self.file(position.segment)? else { return Ok(position == Position::START) };
         Ok(position.offset <= file.size()?)
     }
 

@@ -34,7 +34,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), time: Arc::new(1_790_000_000_000.into()) }
+        Self::new_in(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn new_in(dir: tempfile::TempDir) -> Self {
+        Self { dir, time: Arc::new(1_790_000_000_000.into()) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -92,6 +96,16 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, OpenError> {
             }
             opened => return opened,
         }
+    }
+}
+
+/// Waits until the threads of a store that was dropped have ended.
+pub(crate) fn wait_until_left(dir: &Path) {
+    let is_locked = || std::fs::File::open(dir.join("lock")).is_ok_and(|lock| lock.try_lock().is_err());
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while is_locked() {
+        assert!(std::time::Instant::now() < deadline, "the threads of the store don't end");
+        std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 

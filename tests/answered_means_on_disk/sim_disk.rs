@@ -1,7 +1,8 @@
 //! A disk in memory that keeps what was written and what was synced apart, so that the power can be cut.
 //!
 //! At a cut each unsynced 4 KiB block, each change of a file's size and each unsynced change of a directory survives or not, by
-//! the roll of the dice. It can also fail its Nth operation.
+//! the roll of the dice. It can also fail its Nth operation: once, as a bad disk does, or with all that follow, as one does whose
+//! power is gone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,17 +26,61 @@ struct State {
     /// What is there after a power cut, whatever the dice say.
     durable: BTreeMap<PathBuf, Inode>,
     operations: u64,
-    /// The operation that fails, and whether all after it fail as well.
     fault: Option<Fault>,
+    /// Operations that the fault has hit.
+    failed: u64,
 }
 
-/// Which operation fails.
-#[derive(Clone, Copy)]
+/// Which operation fails, and how.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
     /// Its number, from 1, counted from when the fault was set.
     pub(crate) at: u64,
-    /// Whether everything fails from then on.
-    pub(crate) for_good: bool,
+    pub(crate) counted: Counted,
+    pub(crate) lasts: Lasts,
+    pub(crate) failure: Failure,
+}
+
+/// Which operations count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    All,
+    /// Those that change what is on disk: between two reads the power can't be cut in a way of its own.
+    Changes,
+}
+
+/// For how long operations fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    Once,
+    ForGood,
+}
+
+/// What a failing operation says and leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// EIO; nothing was done.
+    Io,
+    /// ENOSPC; nothing was done.
+    NoSpace,
+    /// ENOSPC; the first half of what was to be written is there.
+    Short,
+}
+
+impl Failure {
+    fn error(self) -> io::Error {
+        io::Error::from_raw_os_error(match self {
+            Self::Io => 5,
+            Self::NoSpace | Self::Short => 28,
+        })
+    }
+}
+
+impl Fault {
+    /// The power goes at a change. What is being written then may get there in part.
+    pub(crate) fn power_off(at: u64) -> Self {
+        Self { at, counted: Counted::Changes, lasts: Lasts::ForGood, failure: Failure::Short }
+    }
 }
 
 type Inode = Arc<Mutex<Content>>;
@@ -64,46 +109,51 @@ impl SimDisk {
             let entry = if same || survives() { live } else { durable };
             if let Some(inode) = entry {
                 let bytes = inode.lock().unwrap().after_cut(&mut survives);
-                after.insert(name, Arc::new(Mutex::new(Content { live: bytes.clone(), synced: bytes })));
+                after.insert(name, Arc::new(Mutex::new(Content::on_disk(bytes))));
             }
         }
-        *state = State { live: after.clone(), durable: after, operations: 0, fault: None };
+        *state = State { live: after.clone(), durable: after, ..State::default() };
     }
 
     /// Makes an operation from now on fail.
     pub(crate) fn set_fault(&self, fault: Option<Fault>) {
         let mut state = self.0.lock().unwrap();
-        state.operations = 0;
+        (state.operations, state.failed) = (0, 0);
         state.fault = fault;
     }
 
-    /// Operations since the fault was set, or the power cut.
-    pub(crate) fn operations(&self) -> u64 {
-        self.0.lock().unwrap().operations
+    /// Whether the fault has hit an operation since it was set.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.lock().unwrap().failed > 0
     }
 
-    /// Flips a bit of a file.
-    pub(crate) fn flip(&self, name: &Path, byte: usize, bit: u8) {
+    /// All files.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let state = self.0.lock().unwrap();
-        let mut content = state.live[name].lock().unwrap();
-        content.live[byte] ^= 1 << bit;
+        state.live.iter().map(|(name, inode)| (name.clone(), inode.lock().unwrap().live.clone())).collect()
     }
 
-    /// Names and sizes of all files.
-    pub(crate) fn files(&self) -> Vec<(PathBuf, usize)> {
+    /// Replaces what is in a file, behind everybody's back.
+    pub(crate) fn replace(&self, name: &Path, bytes: Vec<u8>) {
         let state = self.0.lock().unwrap();
-        state.live.iter().map(|(name, inode)| (name.clone(), inode.lock().unwrap().live.len())).collect()
+        *state.live[name].lock().unwrap() = Content::on_disk(bytes);
     }
 
-    fn operate<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+    /// Reads, unless the fault hits.
+    fn look<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.0.lock().unwrap();
-        state.operations += 1;
-        let number = state.operations;
-        match state.fault {
-            Some(fault) if number == fault.at || (fault.for_good && number > fault.at) => {
-                Err(io::Error::from_raw_os_error(5))
-            }
-            _ => act(&mut state),
+        match state.hit(Counted::All) {
+            Some(failure) => Err(failure.error()),
+            None => act(&mut state),
+        }
+    }
+
+    /// Changes something, unless the fault hits.
+    fn change<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.0.lock().unwrap();
+        match state.hit(Counted::Changes) {
+            Some(failure) => Err(failure.error()),
+            None => act(&mut state),
         }
     }
 
@@ -112,7 +162,36 @@ impl SimDisk {
     }
 }
 
+impl State {
+    /// Counts an operation, and tells how it fails if it does. `kind` is the narrowest count that it is part of.
+    fn hit(&mut self, kind: Counted) -> Option<Failure> {
+        let fault = self.fault?;
+        let counts = fault.counted == Counted::All || kind == Counted::Changes;
+        self.operations += u64::from(counts);
+        let fails = match fault.lasts {
+            Lasts::Once => counts && self.operations == fault.at,
+            Lasts::ForGood => self.operations >= fault.at,
+        };
+        self.failed += u64::from(fails);
+        fails.then_some(fault.failure)
+    }
+}
+
 impl Content {
+    fn on_disk(bytes: Vec<u8>) -> Self {
+        Self { live: bytes.clone(), synced: bytes }
+    }
+
+    fn write(&mut self, bytes: &[u8], start: usize) {
+        let end = start + bytes.len();
+        self.live.resize(self.live.len().max(end), 0);
+        self.live[start..end].copy_from_slice(bytes);
+    }
+
+    fn sync(&mut self) {
+        self.synced.clone_from(&self.live);
+    }
+
     fn after_cut(&self, survives: &mut impl FnMut() -> bool) -> Vec<u8> {
         let size = if self.live.len() == self.synced.len() || survives() { self.live.len() } else { self.synced.len() };
         let padded = |of: &[u8]| [&of[..of.len().min(size)], &vec![0; size.saturating_sub(of.len())]].concat();
@@ -137,7 +216,7 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let inode = self.operate(|state| {
+        let inode = self.change(|state| {
             if state.live.contains_key(path) {
                 return Err(io::Error::from(io::ErrorKind::AlreadyExists));
             }
@@ -147,19 +226,19 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let inode = self.operate(|state| state.live.get(path).cloned().ok_or_else(not_found))?;
+        let inode = self.look(|state| state.live.get(path).cloned().ok_or_else(not_found))?;
         Ok(self.file(&inode))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        self.operate(|state| {
+        self.look(|state| {
             let here = state.live.keys().filter(|file| file.parent() == Some(path));
             Ok(here.map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect())
         })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.operate(|state| {
+        self.change(|state| {
             let inode = state.live.remove(from).ok_or_else(not_found)?;
             state.live.insert(to.to_owned(), inode);
             Ok(())
@@ -167,11 +246,11 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.operate(|state| state.live.remove(path).map(drop).ok_or_else(not_found))
+        self.change(|state| state.live.remove(path).map(drop).ok_or_else(not_found))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.operate(|state| {
+        self.change(|state| {
             let inside = |file: &PathBuf| file.parent() == Some(path);
             state.durable.retain(|file, _| !inside(file));
             let here = state.live.iter().filter(|(file, _)| inside(file));
@@ -187,7 +266,7 @@ impl Disk for SimDisk {
 
 impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.disk.operate(|_| {
+        self.disk.look(|_| {
             let content = self.inode.lock().unwrap();
             let rest = content.live.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
             let read = rest.len().min(buffer.len());
@@ -197,22 +276,20 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut content = self.inode.lock().unwrap();
         let start = usize::try_from(offset).unwrap();
-        let size = content.live.len().max(start + bytes.len());
-        content.live.resize(size, 0);
-        // A write that fails may have been made in part.
-        let done = self.disk.operate(|_| Ok(()));
-        let written = if done.is_ok() { bytes.len() } else { bytes.len() / 2 };
-        content.live[start..start + written].copy_from_slice(&bytes[..written]);
-        done
+        let failure = self.disk.0.lock().unwrap().hit(Counted::Changes);
+        let written = match failure {
+            None => bytes,
+            Some(Failure::Short) => &bytes[..bytes.len() / 2],
+            Some(Failure::Io | Failure::NoSpace) => &[],
+        };
+        self.inode.lock().unwrap().write(written, start);
+        failure.map_or(Ok(()), |failure| Err(failure.error()))
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk.operate(|_| {
-            let mut content = self.inode.lock().unwrap();
-            let live = content.live.clone();
-            content.synced = live;
+        self.disk.change(|_| {
+            self.inode.lock().unwrap().sync();
             Ok(())
         })
     }
@@ -222,7 +299,7 @@ impl DiskFile for SimFile {
     }
 
     fn set_size(&self, bytes: u64) -> io::Result<()> {
-        self.disk.operate(|_| {
+        self.disk.change(|_| {
             self.inode.lock().unwrap().live.resize(usize::try_from(bytes).unwrap(), 0);
             Ok(())
         })

@@ -44,6 +44,15 @@ struct Promise {
     deliveries: BTreeMap<Name, Vec<DeliveryState>>,
 }
 
+/// How the process before went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Its disk worked, or the power was cut and nothing but the disk is left of it.
+    Sound,
+    /// Its disk failed. The index may know of settlements that the journal couldn't take: they are true, and not durable.
+    DiskFailed,
+}
+
 impl Ledger {
     /// Everything that was acknowledged so far must survive a power cut from now on.
     pub(crate) fn make_durable(&mut self) {
@@ -149,18 +158,22 @@ impl Ledger {
     /// Compares a claim with what was promised.
     pub(crate) fn check_claim(&self, claim: &Claim) -> Result<(), Broken> {
         let (id, state) = (claim.event.id, claim.delivery.state);
-        let promised = self.state(&id, &claim.delivery.destination);
-        if promised != Some(state) {
-            return Err(Broken::Wrong(format!("{id} was claimed in {state:?}, but is in {promised:?}")));
+        let Some(promise) = self.events.get(&id) else {
+            return Err(Broken::Wrong(format!("nobody has ever sent event {id}, and it was claimed")));
+        };
+        let possible = promise.deliveries.get(&claim.delivery.destination);
+        if !possible.is_some_and(|possible| possible.contains(&state)) {
+            return Err(Broken::Wrong(format!("{id} was claimed in {state:?}, none of {possible:?}")));
         }
-        let same = self.events.get(&id).is_some_and(|promise| promise.body == claim.event.body);
+        let same = promise.body == claim.event.body;
         if same { Ok(()) } else { Err(Broken::Lost(format!("{id} was claimed with another body"))) }
     }
 
-    /// Compares a store that has just been opened with what was promised. What it has is the truth from then on.
+    /// Compares a store that has just been opened with what was promised. What it has holds from then on, but for the states
+    /// that were never promised to be durable, where the disk has failed under the process before.
     ///
     /// `Ok(false)` when the store couldn't be read to the end.
-    pub(crate) async fn check(&mut self, store: &Embedded) -> Result<bool, Broken> {
+    pub(crate) async fn check(&mut self, store: &Embedded, before: Before) -> Result<bool, Broken> {
         let Ok(listing) = store.events(EventFilter::default(), everything()).await else { return Ok(false) };
         let found: BTreeMap<EventId, EventSummary> = listing.items.into_iter().map(|event| (event.id, event)).collect();
         for (id, promise) in &self.events {
@@ -169,7 +182,7 @@ impl Ledger {
             }
         }
         for (id, summary) in &found {
-            if !self.check_event(store, *id, summary).await? {
+            if !self.check_event(store, *id, summary, before).await? {
                 return Ok(false);
             }
         }
@@ -179,7 +192,13 @@ impl Ledger {
         Ok(true)
     }
 
-    async fn check_event(&mut self, store: &Embedded, id: EventId, summary: &EventSummary) -> Result<bool, Broken> {
+    async fn check_event(
+        &mut self,
+        store: &Embedded,
+        id: EventId,
+        summary: &EventSummary,
+        before: Before,
+    ) -> Result<bool, Broken> {
         let Some(promise) = self.events.get_mut(&id) else {
             return Err(Broken::Wrong(format!("nobody has ever sent event {id}")));
         };
@@ -189,11 +208,14 @@ impl Ledger {
         }
         for delivery in &summary.deliveries {
             let possible = promise.deliveries.entry(delivery.destination.clone()).or_default();
-            if !possible.contains(&delivery.state) {
+            let Some(found) = possible.iter().rposition(|state| *state == delivery.state) else {
                 let (name, state) = (&delivery.destination, delivery.state);
                 return Err(Broken::Lost(format!("{id} to {name} is {state:?}, none of {possible:?}")));
+            };
+            possible.truncate(found + 1);
+            if before == Before::Sound {
+                keep_last(possible);
             }
-            *possible = vec![delivery.state];
         }
         promise.binding = true;
         Ok(true)

@@ -24,7 +24,7 @@ use fastrand::Rng;
 
 use crate::{
     bench::{name, open, wait_until_left},
-    ledger::{Ledger, RETENTION},
+    ledger::{Before, Ledger, RETENTION},
     sim_disk::{Fault, SimDisk},
     trials::{Broken, folder},
 };
@@ -85,6 +85,7 @@ impl Life {
     /// One process: it opens the store, compares it with the ledger, does up to `actions` random things, and stops in good
     /// order or just ends. `fault` happens on the way.
     pub(crate) async fn process(&mut self, fault: Option<Fault>, actions: usize) -> Result<(), Broken> {
+        let before = if self.disk.has_failed() { Before::DiskFailed } else { Before::Sound };
         self.disk.set_fault(fault);
         self.claims.clear();
         self.failed = false;
@@ -93,7 +94,7 @@ impl Life {
             Err(_) if self.disk.has_failed() => return Ok(()),
             Err(refusal) => return Err(Broken::Unopenable(refusal.to_string())),
         };
-        if !self.ledger.check(&store).await? && !self.disk.has_failed() {
+        if !self.ledger.check(&store, before).await? && !self.disk.has_failed() {
             return Err(Broken::Wrong("the store opened, but can't be read".into()));
         }
         self.work(&store, actions).await?;

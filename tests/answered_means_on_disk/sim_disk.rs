@@ -89,6 +89,9 @@ type Inode = Arc<Mutex<Content>>;
 struct Content {
     live: Vec<u8>,
     synced: Vec<u8>,
+    /// Blocks that a failed sync gave up: the system shows them as they are in `live`, takes them for written, and never tries
+    /// again. So does Linux.
+    given_up: BTreeSet<usize>,
 }
 
 struct SimFile {
@@ -179,25 +182,44 @@ impl State {
 
 impl Content {
     fn on_disk(bytes: Vec<u8>) -> Self {
-        Self { live: bytes.clone(), synced: bytes }
+        Self { live: bytes.clone(), synced: bytes, given_up: BTreeSet::new() }
     }
 
     fn write(&mut self, bytes: &[u8], start: usize) {
         let end = start + bytes.len();
         self.live.resize(self.live.len().max(end), 0);
         self.live[start..end].copy_from_slice(bytes);
+        self.given_up.retain(|block| !(start / BLOCK..end.div_ceil(BLOCK)).contains(block));
     }
 
     fn sync(&mut self) {
-        self.synced.clone_from(&self.live);
+        self.synced.resize(self.live.len(), 0);
+        let blocks = self.synced.chunks_mut(BLOCK).zip(self.live.chunks(BLOCK)).enumerate();
+        blocks.filter(|(n, _)| !self.given_up.contains(n)).for_each(|(_, (to, from))| to.copy_from_slice(from));
+    }
+
+    fn give_up(&mut self) {
+        let synced = |n| self.synced.chunks(BLOCK).nth(n);
+        let unsynced = self.live.chunks(BLOCK).enumerate().filter(|(n, block)| synced(*n) != Some(block));
+        self.given_up = unsynced.map(|(n, _)| n).collect();
+    }
+
+    fn forget_what_was_given_up(&mut self) {
+        let synced = &self.synced;
+        for n in std::mem::take(&mut self.given_up) {
+            let Some(block) = self.live.chunks_mut(BLOCK).nth(n) else { continue };
+            block.fill(0);
+            let on_disk = synced.chunks(BLOCK).nth(n).unwrap_or_default();
+            block.iter_mut().zip(on_disk).for_each(|(to, from)| *to = *from);
+        }
     }
 
     fn after_cut(&self, survives: &mut impl FnMut() -> bool) -> Vec<u8> {
         let size = if self.live.len() == self.synced.len() || survives() { self.live.len() } else { self.synced.len() };
         let padded = |of: &[u8]| [&of[..of.len().min(size)], &vec![0; size.saturating_sub(of.len())]].concat();
         let (mut bytes, live) = (padded(&self.synced), padded(&self.live));
-        for (block, live) in bytes.chunks_mut(BLOCK).zip(live.chunks(BLOCK)) {
-            if block != live && survives() {
+        for (n, (block, live)) in bytes.chunks_mut(BLOCK).zip(live.chunks(BLOCK)).enumerate() {
+            if block != live && !self.given_up.contains(&n) && survives() {
                 block.copy_from_slice(live);
             }
         }
@@ -288,8 +310,22 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk.change(|_| {
-            self.inode.lock().unwrap().sync();
+        let failure = self.disk.0.lock().unwrap().hit(Counted::Changes);
+        let mut content = self.inode.lock().unwrap();
+        if let Some(failure) = failure {
+            // When the power goes, nobody gives up anything: pieces may have got there.
+            if failure == Failure::Io {
+                content.give_up();
+            }
+            return Err(failure.error());
+        }
+        content.sync();
+        Ok(())
+    }
+
+    fn drop_cache(&self) -> io::Result<()> {
+        self.disk.look(|_| {
+            self.inode.lock().unwrap().forget_what_was_given_up();
             Ok(())
         })
     }

@@ -99,6 +99,10 @@ impl DiskFile for TroubledFile {
         self.file.sync()
     }
 
+    fn drop_cache(&self) -> io::Result<()> {
+        self.file.drop_cache()
+    }
+
     fn size(&self) -> io::Result<u64> {
         self.file.size()
     }

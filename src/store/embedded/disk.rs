@@ -86,6 +86,13 @@ pub trait DiskFile: Send + Sync {
     /// The operating system's.
     fn sync(&self) -> io::Result<()>;
 
+    /// Makes reads show what is on the disk rather than what the system remembers of it. After a failed sync these differ: the
+    /// system takes what it couldn't write for written.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn drop_cache(&self) -> io::Result<()>;
+
     /// The file's size in bytes.
     ///
     /// # Errors
@@ -163,6 +170,10 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed)?)
     }
 
     fn size(&self) -> io::Result<u64> {

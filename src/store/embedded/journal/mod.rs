@@ -253,10 +253,13 @@ impl Segments {
     }
 
     /// Makes durable what the last process may have written without a sync before it died. From now on its records count: a
-    /// duplicate of an event that is only in the system's memory must not be told that the event is on disk.
+    /// duplicate of an event that is only in the system's memory must not be told that the event is on disk. Where the last
+    /// process died of a failed sync, this one succeeds and still says nothing; so the disk is asked what it has.
     fn sync_tail(&self) -> io::Result<()> {
         if let Some(file) = self.last().and_then(|last| self.file(last).transpose()) {
-            file?.sync()?;
+            let file = file?;
+            file.sync()?;
+            file.drop_cache()?;
         }
         self.disk.sync_dir(&self.dir)
     }

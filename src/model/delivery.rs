@@ -160,7 +160,7 @@ pub struct Attempt {
     /// When it started.
     pub started_at: Timestamp,
     /// From the start to the outcome.
-    #[serde(with = "millis")]
+    #[serde(rename = "took_ms", with = "millis")]
     pub took: Duration,
     /// Method and address as a person may see them: without credentials, query or secret path.
     pub request: String,

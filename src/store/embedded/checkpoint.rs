@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{disk::Disk, journal::Position, totals::Counts};
 
-const FILE: &str = "checkpoint";
+/// Its name in the queue's folder.
+pub(super) const FILE: &str = "checkpoint";
 const FILE_BESIDE: &str = "checkpoint.new";
 const MAGIC: [u8; 8] = *b"ATOMSCHK";
 const FORMAT: u32 = 1;

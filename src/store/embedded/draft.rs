@@ -250,7 +250,7 @@ impl<'a> Draft<'a> {
 }
 
 /// Where a delivery is listed, and under which time.
-fn listed(delivery: &Delivery) -> Option<(Table, Timestamp)> {
+pub(super) fn listed(delivery: &Delivery) -> Option<(Table, Timestamp)> {
     match delivery.state {
         DeliveryState::Waiting { due } => Some((Table::Due, due)),
         DeliveryState::Dead { at, .. } => Some((Table::Dead, at)),
@@ -258,7 +258,8 @@ fn listed(delivery: &Delivery) -> Option<(Table, Timestamp)> {
     }
 }
 
-fn call_of(entry: &Entry) -> Option<&str> {
+/// The call that an event belongs to.
+pub(super) fn call_of(entry: &Entry) -> Option<&str> {
     entry.reading.envelope().and_then(|envelope| envelope.call.as_deref())
 }
 

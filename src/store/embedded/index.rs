@@ -197,6 +197,20 @@ impl Index {
         self.get(Table::Remembered, event.as_bytes())
     }
 
+    /// Writes everything into `other`, which is empty.
+    ///
+    /// # Errors
+    /// sled's; a part may have been written.
+    pub(super) fn copy_into(&self, other: &Self) -> Result<(), IndexError> {
+        for (from, to) in self.trees.iter().zip(&other.trees) {
+            for item in from {
+                let (key, value) = item?;
+                to.insert(key, value)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Hands what is in memory to the operating system. Not an fsync: sled has none.
     ///
     /// # Errors

@@ -49,6 +49,7 @@ mod index;
 mod journal;
 mod leases;
 mod lock;
+pub mod offline;
 mod options;
 mod reader;
 mod recovery;

@@ -14,7 +14,7 @@ use super::{
 use crate::clock::Clock;
 
 /// Segments are about this long. Small enough that space comes back soon, large enough that a million events make 90 files.
-const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// How often expired events are looked for. The shortest retention that makes sense is minutes.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
@@ -47,7 +47,6 @@ impl Options {
     /// closed in good order.
     #[must_use]
     pub fn new(path: &Path, retention: Retention, min_free_disk: u64, clock: Clock) -> Self {
-        let unnamed = || format!("unnamed boot, process {} at {}", std::process::id(), clock.now());
         Self {
             path: path.to_owned(),
             retention,
@@ -55,8 +54,14 @@ impl Options {
             segment_bytes: SEGMENT_BYTES,
             housekeeping_every: HOUSEKEEPING_EVERY,
             disk: Arc::new(RealDisk),
-            boot_id: fs::read_to_string(BOOT_ID_FILE).unwrap_or_else(|_| unnamed()),
+            boot_id: present_boot(&clock),
             clock,
         }
     }
+}
+
+/// Names the present boot of the machine.
+pub(super) fn present_boot(clock: &Clock) -> String {
+    let unnamed = || format!("unnamed boot, process {} at {}", std::process::id(), clock.now());
+    fs::read_to_string(BOOT_ID_FILE).unwrap_or_else(|_| unnamed())
 }

@@ -5,6 +5,7 @@
 //! record and reported.
 
 use std::{
+    fmt::Display,
     fs, io,
     panic::{self, AssertUnwindSafe},
     path::Path,
@@ -21,8 +22,10 @@ use super::{
     totals::Totals,
 };
 
-const INDEX_DIR: &str = "index";
-const SET_ASIDE_DIR: &str = "index.set-aside";
+/// The index's folder in the queue's.
+pub(super) const INDEX_DIR: &str = "index";
+/// The folder of an index that wasn't believed.
+pub(super) const SET_ASIDE_DIR: &str = "index.set-aside";
 /// Records applied to the index at a time while the journal is replayed.
 const REPLAY_BATCH: usize = 1000;
 
@@ -44,37 +47,65 @@ pub struct Report {
     pub damaged_bytes: u64,
 }
 
+impl Report {
+    fn note(&mut self, step: &Step) {
+        match step {
+            Step::Record { .. } => self.replayed += 1,
+            Step::Damage { from, bytes } => {
+                self.damaged_bytes += bytes;
+                tracing::error!(
+                    "journal segment {} is damaged: {bytes} bytes from offset {} on hold no valid record; skipped",
+                    from.segment,
+                    from.offset
+                );
+            }
+            Step::End { .. } => {}
+        }
+    }
+}
+
 /// Opens the index below `dir` and brings it up to date with the journal.
 pub(super) fn recover(disk: &dyn Disk, dir: &Path, segments: &Segments, boot_id: &str) -> Result<Recovered, OpenError> {
     let checkpoint =
         Checkpoint::read(disk, dir).map_err(|error| OpenError::io("read the checkpoint in", dir, error))?;
     let (index, start, rebuilt) = match usable_index(dir, segments, checkpoint.as_ref(), boot_id) {
         Ok((index, applied)) => (index, applied, None),
-        Err(reason) => (fresh_index(dir)?, Position::START, Some(reason)),
+        Err(reason) => (fresh_index(dir)?, Position::START, Some(reason.to_string())),
     };
     let totals = Mutex::new(Totals::load(&index)?);
-    let mut report = replay(segments, &index, &totals, start)?;
+    let mut report = replay(segments, &index, &totals, start, &mut |_| {})?;
     let is_news = checkpoint.is_some() || report.replayed > 0;
     report.rebuilt = rebuilt.filter(|_| is_news);
     let totals = totals.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     Ok(Recovered { index, totals, report })
 }
 
+/// Why the index on disk can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    /// Its witness says so.
+    #[error(transparent)]
+    Doubted(#[from] Doubt),
+    /// sled can't read it.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
 /// The index on disk and the position from which the journal has to be replayed; or why it can't be used.
-fn usable_index(
+pub(super) fn usable_index(
     dir: &Path,
     segments: &Segments,
     checkpoint: Option<&Checkpoint>,
     boot_id: &str,
-) -> Result<(Index, Position), String> {
+) -> Result<(Index, Position), Unusable> {
     let path = dir.join(INDEX_DIR);
     if !path.exists() {
-        return Err(Doubt::Absent.to_string());
+        return Err(Doubt::Absent.into());
     }
-    let index = open_guarded(&path)?;
-    let claimed = without_panic(|| claimed(&index))?;
+    let index = open_guarded(&path).map_err(Unusable::Unreadable)?;
+    let claimed = without_panic(|| claimed(&index)).map_err(Unusable::Unreadable)?;
     let holds = |position: Position| segments.holds(position).unwrap_or(false);
-    let applied = trust(claimed.as_ref(), checkpoint, boot_id, holds).map_err(|doubt| doubt.to_string())?;
+    let applied = trust(claimed.as_ref(), checkpoint, boot_id, holds)?;
     Ok((index, applied))
 }
 
@@ -98,7 +129,7 @@ fn open_guarded(path: &Path) -> Result<Index, String> {
 }
 
 /// Runs what sled may answer with a panic (19 of 20 flipped bits make it panic).
-fn without_panic<T>(act: impl FnOnce() -> Result<T, IndexError>) -> Result<T, String> {
+pub(super) fn without_panic<T, E: Display>(act: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match panic::catch_unwind(AssertUnwindSafe(act)) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("sled panicked on what is on the disk".to_owned()),
@@ -106,7 +137,7 @@ fn without_panic<T>(act: impl FnOnce() -> Result<T, IndexError>) -> Result<T, St
 }
 
 /// An empty index; what was there is kept beside it until the next time, as evidence.
-fn fresh_index(dir: &Path) -> Result<Index, OpenError> {
+pub(super) fn fresh_index(dir: &Path) -> Result<Index, OpenError> {
     let (path, aside) = (dir.join(INDEX_DIR), dir.join(SET_ASIDE_DIR));
     if path.exists() {
         if aside.exists() {
@@ -119,12 +150,22 @@ fn fresh_index(dir: &Path) -> Result<Index, OpenError> {
     Ok(index)
 }
 
-/// Takes in what the journal says from `start` on.
-fn replay(segments: &Segments, index: &Index, totals: &Mutex<Totals>, start: Position) -> Result<Report, OpenError> {
+/// Takes in what the journal says from `start` on; `watch` sees each step.
+pub(super) fn replay(
+    segments: &Segments,
+    index: &Index,
+    totals: &Mutex<Totals>,
+    start: Position,
+    watch: &mut dyn FnMut(&Step),
+) -> Result<Report, OpenError> {
     let mut report = Report::default();
     for segment in segments.numbers().into_iter().filter(|number| *number >= start.segment) {
         let from = if segment == start.segment { start } else { Position { segment, offset: 0 } };
-        replay_segment(segments, index, totals, from, &mut report).map_err(|error| match error {
+        let mut note = |step: &Step| {
+            report.note(step);
+            watch(step);
+        };
+        replay_segment(segments, index, totals, from, &mut note).map_err(|error| match error {
             ReplayError::Journal(error) => OpenError::segment(segment, error),
             ReplayError::Index(error) => error.into(),
         })?;
@@ -137,25 +178,17 @@ fn replay_segment(
     index: &Index,
     totals: &Mutex<Totals>,
     from: Position,
-    report: &mut Report,
+    note: &mut dyn FnMut(&Step),
 ) -> Result<(), ReplayError> {
     let Some(mut walk) = segments.walk(from)? else { return Ok(()) };
     loop {
         let mut draft = Draft::new(index, totals);
         for _ in 0..REPLAY_BATCH {
-            match walk.step()? {
-                Step::Record { position, size, record } => {
-                    draft.record(Extent { position, size }, &record)?;
-                    report.replayed += 1;
-                }
-                Step::Damage { from, bytes } => {
-                    report.damaged_bytes += bytes;
-                    tracing::error!(
-                        "journal segment {} is damaged: {bytes} bytes from offset {} on hold no valid record; skipped",
-                        from.segment,
-                        from.offset
-                    );
-                }
+            let step = walk.step()?;
+            note(&step);
+            match step {
+                Step::Record { position, size, record } => draft.record(Extent { position, size }, &record)?,
+                Step::Damage { .. } => {}
                 Step::End { at } => {
                     draft.apply(at)?;
                     return Ok(());

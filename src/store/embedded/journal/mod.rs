@@ -309,6 +309,31 @@ impl Segments {
         Ok(self.file(start.segment)?.map(|file| Walk::new(file, start)))
     }
 
+    /// Whether a segment's header is damaged or was never finished.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn has_damaged_header(&self, number: u64) -> io::Result<bool> {
+        let Some(file) = self.file(number)? else { return Ok(false) };
+        Ok(segment::read_header(&*file, number)? == segment::Header::Damaged)
+    }
+
+    /// Bytes that an unfinished write left behind the last record of a segment, which ends at `end`.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn unfinished(&self, end: Position) -> io::Result<u64> {
+        self.file(end.segment)?.map_or(Ok(0), |file| segment::unfinished(&*file, end.offset))
+    }
+
+    /// Bytes of a segment's file.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn size(&self, number: u64) -> io::Result<u64> {
+        self.file(number)?.map_or(Ok(0), |file| file.size())
+    }
+
     /// Removes a segment for good.
     ///
     /// # Errors

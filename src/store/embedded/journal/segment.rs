@@ -93,6 +93,23 @@ pub(super) fn read_header(file: &dyn DiskFile, segment: u64) -> io::Result<Heade
     Ok(if numbered && whole { Header::Readable } else { Header::Damaged })
 }
 
+/// Bytes from `end` to the last one that isn't zero: what a write that was never finished left behind.
+///
+/// # Errors
+/// The disk's.
+pub(super) fn unfinished(file: &dyn DiskFile, end: u64) -> io::Result<u64> {
+    let (mut window, mut offset, mut last) = (vec![0; SEARCH_WINDOW], end, end);
+    loop {
+        let read = file.read_at(&mut window, offset)?;
+        let written = window.get(..read).unwrap_or_default().iter().rposition(|byte| *byte != 0);
+        last = written.map_or(last, |place| offset + place as u64 + 1);
+        if read < window.len() {
+            return Ok(last - end);
+        }
+        offset += read as u64;
+    }
+}
+
 /// What a walk through a segment meets next.
 #[derive(Debug)]
 pub(crate) enum Step {

@@ -59,13 +59,16 @@ impl Filter {
 
 /// A point in time, as people give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
+pub(super) enum When {
+    /// This one.
     At(Timestamp),
+    /// As long ago as this.
     Ago(Duration),
 }
 
 impl When {
-    fn before(self, now: Timestamp) -> Timestamp {
+    /// That time, when it is `now`.
+    pub(super) fn before(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
             Self::Ago(length) => now.minus(length),

@@ -20,6 +20,7 @@ mod sample;
 mod send;
 mod serve;
 mod status;
+mod store;
 mod table;
 mod text;
 
@@ -107,6 +108,8 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Let a paused or stopped destination go on.
     Resume(pause::ResumeArgs),
+    /// Look after the queue of a relay that doesn't run.
+    Store(store::StoreArgs),
 }
 
 /// What a command works with.
@@ -188,6 +191,7 @@ async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Dead(command) => dead::run(command, session).await,
         Command::Pause(args) => pause::pause(args, session).await,
         Command::Resume(args) => pause::resume(args, session).await,
+        Command::Store(args) => store::run(args, session).await,
     }
 }
 

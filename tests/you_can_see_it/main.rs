@@ -7,5 +7,6 @@ mod support;
 
 mod admin_api;
 mod commands;
+mod stopped_queue;
 mod walk;
 mod window;

@@ -9,6 +9,7 @@ mod bench;
 mod conformance;
 mod damage;
 mod failures;
+mod format;
 mod full_disk;
 mod kills;
 mod ledger;

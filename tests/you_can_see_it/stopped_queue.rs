@@ -289,13 +289,7 @@ async fn space_is_given_back_when_its_time_has_come() {
         settle(&receiver, Verdict::Done).await;
     }
     let queue = receiver.stop().await;
-    let config = directory.path().join("relay.toml");
-    let text = format!(
-        "[queue]\npath = \"{}\"\nretention = \"0s\"\n[source.atoms]\npath = \"/w\"\nsecrets = [\"{SECRET}\"]\n\
-         [destination.crm]\nurl = \"http://127.0.0.1:9\"\n[[route]]\nname = \"all\"\nto = [\"crm\"]\n",
-        queue.path().display()
-    );
-    fs::write(&config, text).unwrap();
+    let config = config_that_keeps_nothing(directory.path(), queue.path());
     let compacted = run(&format!("store compact --json --config {}", config.display())).await.ok();
     let compacted: Value = serde_json::from_str(&compacted).unwrap();
     let bytes = ["bytes_before", "bytes_after"].map(|when| compacted[when].as_u64().unwrap());
@@ -303,6 +297,30 @@ async fn space_is_given_back_when_its_time_has_come() {
     let (code, found) = verify(queue.path()).await;
     assert_eq!((code, &found["events"]), (Some(0), &1.into()), "{found}");
     assert!(!queue.path().join("index.set-aside").exists());
+}
+
+#[tokio::test]
+async fn what_was_delivered_and_is_gone_does_not_come_back_with_an_old_export() {
+    let (directory, queue) = (TempDir::new().unwrap(), queue().await);
+    let file = directory.path().join("queue.jsonl");
+    fs::write(&file, export(queue.path()).await).unwrap();
+    let config = config_that_keeps_nothing(directory.path(), queue.path());
+    run(&format!("store compact --config {}", config.display())).await.ok();
+    assert_eq!(export(queue.path()).await.lines().count(), 4);
+    let imported = store(&format!("import {}", file.display()), queue.path()).await.ok();
+    assert_eq!(imported, "0 events added, 5 were there already.\n");
+}
+
+/// A config file in `directory` that forgets what is delivered at once.
+fn config_that_keeps_nothing(directory: &Path, queue: &Path) -> PathBuf {
+    let file = directory.join("relay.toml");
+    let text = format!(
+        "[queue]\npath = \"{}\"\nretention = \"0s\"\n[source.atoms]\npath = \"/w\"\nsecrets = [\"{SECRET}\"]\n\
+         [destination.crm]\nurl = \"http://127.0.0.1:9\"\n[[route]]\nname = \"all\"\nto = [\"crm\"]\n",
+        queue.display()
+    );
+    fs::write(&file, text).unwrap();
+    file
 }
 
 #[tokio::test]

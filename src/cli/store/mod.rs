@@ -40,7 +40,8 @@ Examples:
   atoms-relay store import queue.jsonl                take them in on another machine
   atoms-relay store compact --config relay.toml       give space back
 
-The relay has to be stopped meanwhile. `verify` ends with 0 when all is well, with 65 when it found damage.")]
+The relay has to be stopped meanwhile, and its user has to run these, so that it can use the files afterwards.
+`verify` ends with 0 when all is well, with 65 when it found damage. It makes copies of the index in TMPDIR.")]
 pub(super) struct StoreArgs {
     #[command(subcommand)]
     command: StoreCommand,
@@ -116,7 +117,7 @@ impl From<OfflineError> for Failure {
     fn from(error: OfflineError) -> Self {
         match error {
             OfflineError::Open(error) => error.into(),
-            OfflineError::Disk(_) | OfflineError::Index(_) => Self::new(Exit::Io, error),
+            OfflineError::Disk(_) | OfflineError::Scratch { .. } | OfflineError::Index(_) => Self::new(Exit::Io, error),
         }
     }
 }

@@ -192,6 +192,14 @@ pub enum OfflineError {
     /// Its files can't be read or written.
     #[error("the queue's files can't be used: {0}")]
     Disk(#[from] io::Error),
+    /// The folder for copies can't be used.
+    #[error("the scratch folder {} can't be used (the variable TMPDIR names another place): {reason}", path.display())]
+    Scratch {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Its index can't be used.
     #[error("the queue's index can't be used ({0}): `atoms-relay store rebuild` makes it anew")]
     Index(String),

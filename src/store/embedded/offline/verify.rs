@@ -72,8 +72,12 @@ impl Stopped {
     /// # Errors
     /// [`OfflineError`]: something couldn't be looked at. What is damaged is no error but a finding.
     pub fn verify(&self, scratch: &Path, watch: impl FnMut(Progress)) -> Result<Verification, OfflineError> {
-        let truth = Index::open(&scratch.join(TRUTH_DIR))?;
-        let mut inventory = self.take_inventory(&truth, watch)?;
+        let unusable = |reason| OfflineError::Scratch { path: scratch.to_owned(), reason };
+        let truth = Index::open(&scratch.join(TRUTH_DIR)).map_err(|error| unusable(error.to_string()))?;
+        let mut inventory = self.take_inventory(&truth, watch).map_err(|error| match error {
+            OfflineError::Open(OpenError::Index(reason)) => unusable(reason),
+            error => error,
+        })?;
         self.look_at_headers(&mut inventory)?;
         let checkpoint = self.look_at_checkpoint(&mut inventory.findings)?;
         let looked_at = self.look_at_index(scratch, checkpoint.as_ref(), &truth)?;
@@ -146,7 +150,8 @@ impl Stopped {
         let copied = copy_folder(&self.dir.join(INDEX_DIR), &scratch.join(INDEX_DIR));
         match copied {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Unusable(Some(Finding::NoIndex))),
-            copied => copied?,
+            Err(error) => return Err(OfflineError::Scratch { path: scratch.to_owned(), reason: error.to_string() }),
+            Ok(()) => {}
         }
         let (index, applied) = match usable_index(scratch, &self.segments, checkpoint, &self.boot_id) {
             Ok(usable) => usable,

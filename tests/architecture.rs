@@ -85,7 +85,7 @@ const DOORS: &[(&str, &str, &str, &str)] =
 const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("annotate_snippets", &["config"], "draws the problems of a config file"),
     ("async_trait", &["store"], "its trait is used as `dyn`"),
-    ("base64", &["config"], "makes `Authorization: Basic`"),
+    ("base64", &["config", "cli"], "makes `Authorization: Basic`; bodies in exports"),
     ("bytesize", &["config", "cli"], "sizes that people write and read"),
     ("clap", &["cli"], "the arguments"),
     ("crc32c", &["store"], "checks the journal"),
@@ -106,7 +106,7 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("sha2", &["model", "verify", "transform", "cli"], "deduplication, signatures, span ids, `explain`"),
     ("sled", &["store"], "the index of the queue"),
     ("strsim", &["config"], "did you mean"),
-    ("tempfile", &["cli"], "the demo's queue"),
+    ("tempfile", &["cli"], "the demo's queue; copies of an index that is looked over"),
     ("toml", &["config", "cli"], "reads the config; the demo writes one with a path in it"),
     ("tower", &["ingest"], "layers around the service"),
     ("tower_http", &["ingest"], "catches panics"),

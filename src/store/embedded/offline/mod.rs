@@ -35,7 +35,7 @@ use super::{
     open_segments,
     options::present_boot,
     reader::ReadError,
-    recovery::{self, SET_ASIDE_DIR},
+    recovery::{self, INDEX_DIR, SET_ASIDE_DIR},
     totals::Totals,
 };
 use crate::clock::Clock;
@@ -150,12 +150,14 @@ impl Stopped {
         Ok(shrink::remove_folder(&self.dir.join(SET_ASIDE_DIR))?)
     }
 
-    /// Bytes of all files of the queue.
+    /// Bytes that the journal and the index take. The ballast isn't counted: it gives way when it has to.
     ///
     /// # Errors
     /// [`OfflineError`].
     pub fn bytes(&self) -> Result<u64, OfflineError> {
-        Ok(bytes_below(&self.dir)?)
+        let parts = [INDEX_DIR, SET_ASIDE_DIR].map(|part| self.dir.join(part));
+        let index: io::Result<u64> = parts.iter().filter(|part| part.exists()).map(|part| bytes_below(part)).sum();
+        Ok(self.journal_bytes()? + index?)
     }
 
     fn journal_bytes(&self) -> Result<u64, OfflineError> {

@@ -128,6 +128,21 @@ async fn a_few_live_events_do_not_hold_a_long_journal() {
     assert_eq!(store.claim(&name("down"), 60, LEASE).await.unwrap().len(), waiting.len());
 }
 
+/// Found by a test whose clock jumped: the round that it asked for met the one that was due by itself, both had the same
+/// segment removed in one batch, and the second removal failed the store.
+#[tokio::test]
+async fn two_rounds_of_housekeeping_at_once_do_no_harm() {
+    let bench = Bench::new();
+    let store = open(&Options { segment_bytes: 16 * 1024, ..bench.options() }).unwrap();
+    for number in 0..40 {
+        store.accept(bench.event_with(body_with_canary(number), &[])).await.unwrap();
+    }
+    bench.pass(7 * DAY);
+    let rounds = tokio::join!(store.tidy(), store.tidy(), store.tidy(), store.tidy());
+    assert!(matches!(rounds, (Ok(()), Ok(()), Ok(()), Ok(()))), "{rounds:?}");
+    assert!(segments(bench.path()).len() <= 2, "{:?}", segments(bench.path()));
+}
+
 #[tokio::test]
 async fn an_index_that_is_damaged_or_gone_is_made_anew() {
     type Harm = fn(&Path);

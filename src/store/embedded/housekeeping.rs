@@ -44,6 +44,8 @@ pub(super) struct Housekeeping {
     pub(super) min_free_disk: u64,
     pub(super) ballast: Arc<Mutex<Ballast>>,
     pub(super) growth: Arc<Mutex<Growth>>,
+    /// Held for a round: two at once would remove the same files.
+    pub(super) rounds: Arc<Mutex<()>>,
     pub(super) segment_bytes: u64,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
@@ -90,6 +92,7 @@ impl Housekeeping {
 
     /// Everything once.
     pub(super) fn round(&self) -> Result<(), HousekeepingError> {
+        let _alone = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         self.purge()?;
         self.forget()?;
         self.ask(|reply| Command::Roll(self.retention.delivered / SEGMENT_AGES_PER_RETENTION, reply))?;

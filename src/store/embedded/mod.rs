@@ -156,6 +156,7 @@ impl Embedded {
             min_free_disk,
             ballast: Arc::new(Mutex::new(ballast)),
             growth: Arc::default(),
+            rounds: Arc::default(),
             segment_bytes,
             disk: Arc::clone(&disk),
             dir: path.clone(),

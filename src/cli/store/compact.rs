@@ -1,5 +1,7 @@
 //! `store compact`: forgets what is past its retention and gives the space back, like a running relay does bit by bit.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use tokio::task;
 
@@ -35,8 +37,11 @@ pub(super) async fn run(place: &Place<'_>) -> Result<(), Failure> {
         dead_letters: queue.dead_letter_retention,
         deduplication: queue.deduplication,
     };
-    let options =
-        Options { segment_bytes: SEGMENT_BYTES, ..Options::new(path, retention, queue.min_free_disk, clock.clone()) };
+    let options = Options {
+        segment_bytes: SEGMENT_BYTES,
+        housekeeping_every: Duration::MAX,
+        ..Options::new(path, retention, queue.min_free_disk, clock.clone())
+    };
     tidy(options).await?;
     let stopped = Stopped::open(path, clock.clone())?;
     stopped.shrink_index()?;

@@ -214,6 +214,8 @@ async fn a_format_of_the_future_is_refused_by_name_and_left_alone() {
     let segment = segments(bench.path()).pop().unwrap();
     let mut bytes = fs::read(&segment).unwrap();
     bytes[8] = 99;
+    let checksum = crc32c::crc32c(&bytes[..36]);
+    bytes[36..40].copy_from_slice(&checksum.to_le_bytes());
     fs::write(&segment, &bytes).unwrap();
 
     let refused = Embedded::open(bench.options()).err().unwrap().to_string();

@@ -18,6 +18,7 @@ mod load;
 mod model;
 mod power_cuts;
 mod process;
+mod random_damage;
 mod shutdown;
 mod sim_disk;
 mod trials;

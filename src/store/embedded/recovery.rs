@@ -68,6 +68,9 @@ impl Report {
 pub(super) fn recover(disk: &dyn Disk, dir: &Path, segments: &Segments, boot_id: &str) -> Result<Recovered, OpenError> {
     let checkpoint =
         Checkpoint::read(disk, dir).map_err(|error| OpenError::io("read the checkpoint in", dir, error))?;
+    if let Some(Checkpoint { applied, closed: Some(_), .. }) = &checkpoint {
+        segments.note_end(*applied);
+    }
     let (index, start, rebuilt) = match usable_index(dir, segments, checkpoint.as_ref(), boot_id) {
         Ok((index, applied)) => (index, applied, None),
         Err(reason) => (fresh_index(dir)?, Position::START, Some(reason.to_string())),
@@ -190,6 +193,7 @@ fn replay_segment(
                 Step::Record { position, size, record } => draft.record(Extent { position, size }, &record)?,
                 Step::Damage { .. } => {}
                 Step::End { at } => {
+                    segments.note_end(at);
                     draft.apply(at)?;
                     return Ok(());
                 }

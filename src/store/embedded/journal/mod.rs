@@ -28,6 +28,7 @@ use super::disk::{Disk, DiskFile};
 use crate::model::Timestamp;
 
 pub(crate) use record::{Kept, Moved, Record};
+use segment::Header;
 pub(crate) use segment::{FORMAT, Step, Walk};
 
 /// How far ahead of the records a segment is filled with zeros. Overwriting zeros needs no change of the file's size, which
@@ -158,6 +159,7 @@ impl Journal {
         self.guarded(|journal| {
             journal.active.write()?;
             journal.active.seal()?;
+            journal.segments.note_end(journal.active.end_position());
             journal.active = Active::create(&journal.segments, journal.active.number + 1, now)?;
             Ok(())
         })
@@ -177,7 +179,7 @@ impl Active {
     fn create(segments: &Segments, number: u64, now: Timestamp) -> io::Result<Self> {
         let path = segments.dir.join(segment::file_name(number));
         let file = segments.disk.create(&path)?;
-        file.write_at(&segment::header(number, now), 0)?;
+        file.write_at(&segment::header(number, now, segments.known_end(number - 1)), 0)?;
         file.sync()?;
         segments.disk.sync_dir(&segments.dir)?;
         segments.add(number, Arc::clone(&file));
@@ -220,6 +222,8 @@ pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     files: Mutex<BTreeMap<u64, Option<Arc<dyn DiskFile>>>>,
+    /// Where the records of a segment are known to end, as far as they are.
+    ends: Mutex<BTreeMap<u64, u64>>,
 }
 
 /// A segment in a format that this version doesn't know. Nothing may be written beside it.
@@ -238,16 +242,18 @@ impl Segments {
     /// The disk's.
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> io::Result<Result<Arc<Self>, Foreign>> {
         disk.create_dir_all(dir)?;
-        let mut files = BTreeMap::new();
+        let (mut files, mut ends) = (BTreeMap::new(), BTreeMap::new());
         for name in disk.list(dir)? {
             let Some(number) = segment::number(&name) else { continue };
             let file = disk.open(&dir.join(&name))?;
-            if let segment::Header::Foreign(format) = segment::read_header(&*file, number)? {
-                return Ok(Err(Foreign { file: name, format }));
+            match segment::read_header(&*file, number)? {
+                Header::Foreign(format) => return Ok(Err(Foreign { file: name, format })),
+                Header::Readable { end_before } => drop(ends.insert(number.saturating_sub(1), end_before)),
+                Header::Damaged => {}
             }
             files.insert(number, None);
         }
-        let segments = Self { disk, dir: dir.to_owned(), files: Mutex::new(files) };
+        let segments = Self { disk, dir: dir.to_owned(), files: Mutex::new(files), ends: Mutex::new(ends) };
         segments.sync_tail()?;
         Ok(Ok(Arc::new(segments)))
     }
@@ -306,7 +312,21 @@ impl Segments {
     /// # Errors
     /// The disk's.
     pub(crate) fn walk(&self, start: Position) -> io::Result<Option<Walk>> {
-        Ok(self.file(start.segment)?.map(|file| Walk::new(file, start)))
+        let known_end = self.known_end(start.segment);
+        Ok(self.file(start.segment)?.map(|file| Walk::new(file, start, known_end)))
+    }
+
+    /// Notes that the records of a segment go on up to `end` at least.
+    pub(crate) fn note_end(&self, end: Position) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = ends.entry(end.segment).or_default();
+        *known = end.offset.max(*known);
+    }
+
+    /// Up to where there are records in a segment, or were once; 0 when nobody knows.
+    fn known_end(&self, number: u64) -> u64 {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.get(&number).copied().unwrap_or_default()
     }
 
     /// Whether a segment's header is damaged or was never finished.
@@ -340,6 +360,7 @@ impl Segments {
     /// The disk's.
     pub(crate) fn remove(&self, number: u64) -> io::Result<()> {
         self.lock().remove(&number);
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
         self.disk.remove(&self.dir.join(segment::file_name(number)))?;
         self.disk.sync_dir(&self.dir)
     }

@@ -1,13 +1,15 @@
 //! A segment: one file of the journal.
 //!
 //! ```text
-//! offset 0          8        12        20           28       32                64
-//!        ┌──────────┬────────┬─────────┬────────────┬────────┬─────────────────┬────────┬────────┬───────
-//!        │ ATOMSREL │ format │ segment │ created ms │ crc-32c│ zeros           │ frame  │ frame  │ zeros …
-//!        └──────────┴────────┴─────────┴────────────┴────────┴─────────────────┴────────┴────────┴───────
+//! offset 0          8        12        20           28           36       40                64
+//!        ┌──────────┬────────┬─────────┬────────────┬────────────┬────────┬─────────────────┬────────┬───────
+//!        │ ATOMSREL │ format │ segment │ created ms │ end before │ crc-32c│ zeros           │ frame  │ frame …
+//!        └──────────┴────────┴─────────┴────────────┴────────────┴────────┴─────────────────┴────────┴───────
 //! ```
 //!
-//! Integers are little-endian; the checksum covers what stands before it. A process appends only to segments that it
+//! Integers are little-endian; the checksum covers what stands before it, in every format to come, so that a damaged format
+//! is told from a foreign one. "End before" is where the records of the segment before this one end (0: not known): without
+//! that, records that are gone from a segment's end would be missed by nobody. A process appends only to segments that it
 //! created, so a torn tail is never written over and stays what it is: evidence.
 
 use std::{io, sync::Arc};
@@ -29,7 +31,7 @@ const HEADER: usize = 64;
 pub(super) const FIRST_FRAME: u64 = HEADER as u64;
 
 const MAGIC: [u8; 8] = *b"ATOMSREL";
-const CRC_AT: usize = 28;
+const CRC_AT: usize = 36;
 /// How much is read at a time in the search for the next frame after damage.
 const SEARCH_WINDOW: usize = 64 * 1024;
 /// Damage may claim any length; before more than this is set aside for a payload, the file has to be that long.
@@ -46,14 +48,15 @@ pub(super) fn number(file_name: &str) -> Option<u64> {
     if digits.len() == 20 { digits.parse().ok() } else { None }
 }
 
-/// The bytes at the start of a new segment.
-pub(super) fn header(segment: u64, created: Timestamp) -> [u8; HEADER] {
+/// The bytes at the start of a new segment. `end_before` is where the records of the one before it end; 0 when nobody knows.
+pub(super) fn header(segment: u64, created: Timestamp, end_before: u64) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     let fields = MAGIC
         .into_iter()
         .chain(FORMAT.to_le_bytes())
         .chain(segment.to_le_bytes())
-        .chain(created.as_millis().to_le_bytes());
+        .chain(created.as_millis().to_le_bytes())
+        .chain(end_before.to_le_bytes());
     header.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
     let (covered, rest) = header.split_at_mut(CRC_AT);
     let crc = crc32c::crc32c(covered).to_le_bytes();
@@ -65,7 +68,10 @@ pub(super) fn header(segment: u64, created: Timestamp) -> [u8; HEADER] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Header {
     /// This version wrote it.
-    Readable,
+    Readable {
+        /// Where the records of the segment before it end; 0 when nobody knows.
+        end_before: u64,
+    },
     /// Another version wrote it, in this format.
     Foreign(u32),
     /// It is damaged or was never finished. Frames vouch for themselves, so what follows can be read all the same.
@@ -84,13 +90,16 @@ pub(super) fn read_header(file: &dyn DiskFile, segment: u64) -> io::Result<Heade
     if read < bytes.len() || [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
         return Ok(Header::Damaged);
     }
+    let (covered, rest) = bytes.split_at(CRC_AT);
+    if !rest.starts_with(&crc32c::crc32c(covered).to_le_bytes()) {
+        return Ok(Header::Damaged);
+    }
     if format != FORMAT {
         return Ok(Header::Foreign(format));
     }
-    let (covered, rest) = bytes.split_at(CRC_AT);
-    let numbered = covered.get(12..20) == Some(&segment.to_le_bytes());
-    let whole = rest.starts_with(&crc32c::crc32c(covered).to_le_bytes());
-    Ok(if numbered && whole { Header::Readable } else { Header::Damaged })
+    let is_numbered = covered.get(12..20) == Some(&segment.to_le_bytes());
+    let end_before = covered.last_chunk().map(|end| u64::from_le_bytes(*end)).unwrap_or_default();
+    Ok(if is_numbered { Header::Readable { end_before } } else { Header::Damaged })
 }
 
 /// Bytes from `end` to the last one that isn't zero: what a write that was never finished left behind.
@@ -122,7 +131,7 @@ pub(crate) enum Step {
         /// The record.
         record: Box<Record>,
     },
-    /// These bytes are no valid record, but valid ones follow.
+    /// These bytes are no valid record, but valid ones follow, or once did.
     Damage {
         /// Where the damage starts.
         from: Position,
@@ -140,13 +149,15 @@ pub(crate) enum Step {
 pub(crate) struct Walk {
     file: Arc<dyn DiskFile>,
     at: Position,
+    /// Up to here there were records once.
+    known_end: u64,
 }
 
 impl Walk {
-    /// A walk through the segment in `file`, starting at a frame.
-    pub(crate) fn new(file: Arc<dyn DiskFile>, start: Position) -> Self {
+    /// A walk through the segment in `file`, starting at a frame; up to `known_end` there were records once.
+    pub(crate) fn new(file: Arc<dyn DiskFile>, start: Position, known_end: u64) -> Self {
         let at = Position { offset: start.offset.max(FIRST_FRAME), ..start };
-        Self { file, at }
+        Self { file, at, known_end }
     }
 
     /// Where the next step looks.
@@ -165,13 +176,12 @@ impl Walk {
             return Ok(Step::Record { position, size, record: Box::new(record) });
         }
         let from = self.at;
-        match self.next_valid_frame()? {
-            Some(found) => {
-                self.at = found;
-                Ok(Step::Damage { from, bytes: found.offset - from.offset })
-            }
-            None => Ok(Step::End { at: from }),
+        let next = self.next_valid_frame()?.map_or(self.known_end, |found| found.offset);
+        if next <= from.offset {
+            return Ok(Step::End { at: from });
         }
+        self.at.offset = next;
+        Ok(Step::Damage { from, bytes: next - from.offset })
     }
 
     fn next_valid_frame(&self) -> io::Result<Option<Position>> {

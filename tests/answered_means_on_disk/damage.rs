@@ -222,3 +222,21 @@ async fn a_format_of_the_future_is_refused_by_name_and_left_alone() {
     assert!(refused.contains("is in format 99, this version reads format 1"), "{refused}");
     assert_eq!(fs::read(&segment).unwrap(), bytes);
 }
+
+/// Found by reading what the random damage would have to hit: the format was looked at before the checksum, and one flipped
+/// bit in it made the whole store refuse to open, as if a newer version had written it.
+#[tokio::test]
+async fn a_flipped_bit_in_a_format_is_damage_and_no_other_format() {
+    let bench = Bench::new();
+    let store = bench.open();
+    store.accept(bench.event(1, &["crm"])).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let segment = segments(bench.path()).pop().unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[8] ^= 2;
+    fs::write(&segment, &bytes).unwrap();
+
+    let store = bench.open();
+    assert_eq!(*claim_one(&store, "crm").await.event, bench.event(1, &["crm"]).event);
+}

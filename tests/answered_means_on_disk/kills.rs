@@ -153,7 +153,7 @@ fn seed() -> u64 {
 }
 
 fn kills() -> usize {
-    if is_long_run() { 200 } else { 12 }
+    if is_long_run() { 250 } else { 12 }
 }
 
 #[tokio::test(flavor = "multi_thread")]

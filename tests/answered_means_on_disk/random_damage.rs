@@ -253,8 +253,7 @@ async fn trial(seed: u64, tally: &mut Tally) -> Result<(), Broken> {
     outcome.await.map_err(|broken| broken.during(&what))
 }
 
-/// Found by it: damage of the last records of a segment was taken for its end, and told to nobody; and a flipped bit in the
-/// format of a segment made the whole store refuse to open.
+/// Found by it: damage of the last records of a segment was taken for its end, and told to nobody.
 #[test]
 fn whatever_is_damaged_the_store_opens_with_all_that_was_not_hit() {
     run("damage", asked_for("damage").unwrap_or(40), |seed, tally| block_on(trial(seed, tally)));

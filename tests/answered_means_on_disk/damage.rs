@@ -9,13 +9,13 @@ use std::{
 use atoms_relay::{
     model::{DeadReason, EventId, Verdict},
     store::{
-        Acceptance, EventFilter, Store,
+        Acceptance, EventFilter, Store, StoreError,
         embedded::{Embedded, Options},
     },
 };
 
 use crate::{
-    bench::{Bench, DAY, LEASE, claim_one, everything, name, open, settlement},
+    bench::{Bench, DAY, LEASE, claim_one, everything, name, open, settlement, wait_until_left},
     sim_disk::SimDisk,
 };
 
@@ -179,6 +179,65 @@ async fn an_index_that_is_damaged_or_gone_is_made_anew() {
         let again = store.accept(bench.event(7, &["crm"])).await.unwrap();
         assert!(matches!(again, Acceptance::Duplicate(_)), "{what}");
     }
+}
+
+/// The index of a store that isn't open.
+fn index(bench: &Bench) -> sled::Db {
+    let path = bench.path().join("index");
+    sled::Config::new().path(path).mode(sled::Mode::LowSpace).open().unwrap()
+}
+
+/// Puts nonsense into a tree of the index, which opens as before. Only whoever reads there meets it.
+fn spoil(index: &sled::Db, tree: &str) {
+    let tree = index.open_tree(tree).unwrap();
+    for key in tree.iter().keys() {
+        tree.insert(key.unwrap(), b"").unwrap();
+    }
+}
+
+/// A store with an event, killed, and with an index whose tree is spoilt.
+async fn spoilt(tree: &str) -> Bench {
+    let bench = Bench::new();
+    let store = bench.open();
+    store.accept(bench.event(1, &["crm"])).await.unwrap();
+    drop(store);
+    wait_until_left(bench.path());
+    spoil(&index(&bench), tree);
+    bench
+}
+
+async fn assert_made_anew(bench: &Bench) {
+    let store = bench.open();
+    assert!(store.report().rebuilt.is_some(), "{:?}", store.report());
+    assert_eq!(store.claim(&name("crm"), 10, LEASE).await.unwrap().len(), 1);
+}
+
+/// Found by the kills next door, which cut the index's file: sled opened what was left and found the hole when it was asked
+/// for what had been there. Then the store failed, and again after each restart, for nobody doubted its index.
+#[tokio::test]
+async fn an_index_whose_damage_shows_in_use_fails_the_store_and_is_made_anew_at_the_next_start() {
+    let bench = spoilt("event").await;
+    let store = bench.open();
+    assert_eq!(store.report().rebuilt, None);
+    let refused = store.claim(&name("crm"), 10, LEASE).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Failed(_)), "{refused}");
+    drop(store);
+    assert_made_anew(&bench).await;
+
+    let bench = spoilt("dedup").await;
+    let store = bench.open();
+    let refused = store.accept(bench.event(1, &["crm"])).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Failed(_)), "{refused}");
+    drop(store);
+    assert_made_anew(&bench).await;
+}
+
+/// The same damage, met while the index catches up with the journal: then the store didn't open, again and again.
+#[tokio::test]
+async fn an_index_whose_damage_shows_at_the_start_is_made_anew_at_once() {
+    let bench = spoilt("event").await;
+    index(&bench).open_tree("meta").unwrap().insert("applied", &[0, 0]).unwrap();
+    assert_made_anew(&bench).await;
 }
 
 #[tokio::test]

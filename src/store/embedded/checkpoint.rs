@@ -11,7 +11,11 @@
 //!        └──────────┴────────┴────────┴──────────────────────┘
 //! ```
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +97,27 @@ pub(super) fn trust(
     let unchanged =
         checkpoint.closed.is_none_or(|numbers| claimed.applied == checkpoint.applied && claimed.numbers == numbers);
     if unchanged { Ok(claimed.applied) } else { Err(Doubt::OtherNumbers) }
+}
+
+/// The place of the checkpoint, for those who find out that it was wrong.
+pub(super) struct Witness {
+    /// The file system.
+    pub(super) disk: Arc<dyn Disk>,
+    /// The folder of the queue.
+    pub(super) dir: PathBuf,
+}
+
+impl Witness {
+    /// Takes the checkpoint away: nothing vouches for the index any more, so the next start makes it anew.
+    ///
+    /// # Errors
+    /// The disk's; the checkpoint may still be there.
+    pub(super) fn withdraw(&self) -> io::Result<()> {
+        match self.disk.remove(&self.dir.join(FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.disk.sync_dir(&self.dir),
+        }
+    }
 }
 
 impl Checkpoint {

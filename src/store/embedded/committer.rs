@@ -127,7 +127,7 @@ impl Committer {
         self.end_leases(&settled);
         let outcome = outcome.map(|woken| self.wakes.notify(woken)).and_then(|()| self.remove_segments(&dropped));
         let outcome = outcome.and_then(|()| if closes { self.finish() } else { Ok(()) });
-        let outcome = outcome.map_err(|error| self.health.fail(&error.to_string()));
+        let outcome = outcome.map_err(|error| self.fail(&error));
         for answer in answers {
             answer(outcome.clone());
         }
@@ -202,9 +202,18 @@ impl Committer {
                 Ok(())
             }
             Err(error) => {
-                self.health.fail(&error.to_string());
+                self.fail(&error);
                 Err(error)
             }
+        }
+    }
+
+    fn fail(&self, error: &CommitError) -> StoreError {
+        match error {
+            CommitError::Index(index) | CommitError::Read(ReadError::Index(index)) if index.is_damage() => {
+                self.health.fail_of_index(&error.to_string())
+            }
+            _ => self.health.fail(&error.to_string()),
         }
     }
 

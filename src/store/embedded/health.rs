@@ -10,6 +10,7 @@ use std::sync::{
 
 use tokio::sync::watch;
 
+use super::checkpoint::Witness;
 use crate::store::StoreError;
 
 /// Shared by everybody who has to know.
@@ -17,6 +18,7 @@ pub(super) struct Health {
     ended: watch::Sender<Option<StoreError>>,
     low_disk: Mutex<Option<Arc<str>>>,
     unsynced: AtomicBool,
+    witness: Witness,
 }
 
 /// Fails the store when it is dropped before the store was closed: a thread that panics must not die in silence.
@@ -27,8 +29,9 @@ pub(super) struct Alarm {
 
 impl Health {
     /// All is well.
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { ended: watch::Sender::new(None), low_disk: Mutex::new(None), unsynced: AtomicBool::new(false) })
+    pub(super) fn new(witness: Witness) -> Arc<Self> {
+        let (ended, low_disk, unsynced) = (watch::Sender::new(None), Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { ended, low_disk, unsynced, witness })
     }
 
     /// Sets the alarm for a thread that the store can't live without.
@@ -39,6 +42,19 @@ impl Health {
     /// Fails the store for good, unless it has ended already. Returns why it ended.
     pub(super) fn fail(&self, reason: &str) -> StoreError {
         self.end(StoreError::Failed(Arc::from(reason)))
+    }
+
+    /// Fails the store because of its index, and sees to it that the next start makes a new one. Without that the store would
+    /// fail after each start, where the index is damaged in a place that opening it doesn't touch.
+    pub(super) fn fail_of_index(&self, reason: &str) -> StoreError {
+        if self.failure().is_none()
+            && let Err(error) = self.witness.withdraw()
+        {
+            tracing::error!(
+                "the next start will trust the damaged index, for the checkpoint can't be removed: {error}"
+            );
+        }
+        self.fail(reason)
     }
 
     /// Marks the store as closed in good order.
@@ -94,6 +110,7 @@ impl Health {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        self.health.fail(self.message);
+        // What panics in there is sled, on damage that it didn't expect.
+        self.health.fail_of_index(self.message);
     }
 }

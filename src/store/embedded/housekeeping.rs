@@ -85,6 +85,10 @@ impl Housekeeping {
             match done {
                 Ok(()) => {}
                 Err(HousekeepingError::Store(StoreError::Failed(_) | StoreError::Closed)) => return,
+                Err(HousekeepingError::Read(ReadError::Index(error))) if error.is_damage() => {
+                    self.health.fail_of_index(&error.to_string());
+                    return;
+                }
                 Err(error) => tracing::warn!("housekeeping of the queue has to be tried again: {error}"),
             }
         }

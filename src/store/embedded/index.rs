@@ -14,7 +14,7 @@
 //! Integers are big-endian, so that keys sort like what they mean. Values are small and hold no body: sled would put a large
 //! one into a file that it never syncs. One thread writes ([`super::committer`]), in transactions over all trees.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sled::{Transactional, Tree, transaction::TransactionError};
@@ -278,9 +278,22 @@ pub(super) enum IndexError {
     /// sled said so.
     #[error("sled: {0}")]
     Sled(#[from] sled::Error),
+    /// sled panicked, as it does on most damage (19 of 20 flipped bits).
+    #[error("sled panicked on what is on the disk")]
+    Panicked,
     /// A value isn't what we write.
     #[error("a value in the index can't be read")]
     Unreadable,
+}
+
+impl IndexError {
+    /// Whether the index is to blame, rather than a disk that is full or fails: then only a new one helps.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Sled(sled::Error::Io(error)) => error.kind() == io::ErrorKind::UnexpectedEof,
+            Self::Sled(_) | Self::Panicked | Self::Unreadable => true,
+        }
+    }
 }
 
 #[cfg(test)]

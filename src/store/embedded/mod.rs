@@ -73,6 +73,7 @@ use tokio::{
 
 use self::{
     ballast::Ballast,
+    checkpoint::Witness,
     command::Command,
     committer::Committer,
     disk::Disk,
@@ -140,7 +141,8 @@ impl Embedded {
 
         let (inbox, commands) = mpsc::channel(MAX_WAITING);
         let (leases, totals) = (Arc::new(Leases::default()), Arc::new(Mutex::new(totals)));
-        let (health, wakes) = (Health::new(), Arc::new(Wakes::default()));
+        let health = Health::new(Witness { disk: Arc::clone(&disk), dir: path.clone() });
+        let wakes = Arc::new(Wakes::default());
         let reader = Reader {
             index: index.clone(),
             segments: Arc::clone(&segments),
@@ -223,9 +225,11 @@ impl Embedded {
         if matches!(self.health.failure(), Some(StoreError::Closed)) {
             return Err(StoreError::Closed);
         }
-        let (reader, now) = (self.reader.clone(), self.clock.now());
-        let done = task::spawn_blocking(move || read(&reader, now)).await;
-        done.map_err(|_| self.ended())?.map_err(|error| StoreError::Damaged(Arc::from(error.to_string())))
+        let (reader, health, now) = (self.reader.clone(), Arc::clone(&self.health), self.clock.now());
+        let done = task::spawn_blocking(move || read(&reader, now).map_err(|error| unread(&error, &health))).await;
+        done.map_err(
+            |error| if error.is_panic() { self.health.fail_of_index("a read panicked") } else { self.ended() },
+        )?
     }
 
     fn ended(&self) -> StoreError {
@@ -266,6 +270,14 @@ fn open_ballast(disk: &Arc<dyn Disk>, path: &Path, min_free_disk: u64) -> Result
         io::Result::Ok(ballast)
     };
     find().map_err(|error| OpenError::io("make room in", path, error))
+}
+
+/// What it means to the store that something couldn't be read.
+fn unread(error: &ReadError, health: &Health) -> StoreError {
+    match error {
+        ReadError::Index(index) if index.is_damage() => health.fail_of_index(&error.to_string()),
+        _ => StoreError::Damaged(Arc::from(error.to_string())),
+    }
 }
 
 fn open_segments(disk: &Arc<dyn Disk>, path: &Path) -> Result<Arc<Segments>, OpenError> {

@@ -5,7 +5,6 @@
 //! record and reported.
 
 use std::{
-    fmt::Display,
     fs, io,
     panic::{self, AssertUnwindSafe},
     path::Path,
@@ -71,16 +70,17 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, segments: &Segments, boot_id:
     if let Some(Checkpoint { applied, closed: Some(_), .. }) = &checkpoint {
         segments.note_end(*applied);
     }
-    let (index, start, rebuilt) = match usable_index(dir, segments, checkpoint.as_ref(), boot_id) {
-        Ok((index, applied)) => (index, applied, None),
-        Err(reason) => (fresh_index(dir)?, Position::START, Some(reason.to_string())),
+    let doubt = match usable_index(dir, segments, checkpoint.as_ref(), boot_id) {
+        Ok((index, applied)) => match without_panic(|| caught_up(segments, index, applied)) {
+            Err(ReplayError::Index(error)) if error.is_damage() => error.to_string(),
+            recovered => return Ok(recovered?),
+        },
+        Err(reason) => reason.to_string(),
     };
-    let totals = Mutex::new(Totals::load(&index)?);
-    let mut report = replay(segments, &index, &totals, start, &mut |_| {})?;
-    let is_news = checkpoint.is_some() || report.replayed > 0;
-    report.rebuilt = rebuilt.filter(|_| is_news);
-    let totals = totals.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Ok(Recovered { index, totals, report })
+    let mut recovered = caught_up(segments, fresh_index(dir)?, Position::START)?;
+    let is_news = checkpoint.is_some() || recovered.report.replayed > 0;
+    recovered.report.rebuilt = is_news.then_some(doubt);
+    Ok(recovered)
 }
 
 /// Why the index on disk can't be used.
@@ -105,8 +105,8 @@ pub(super) fn usable_index(
     if !path.exists() {
         return Err(Doubt::Absent.into());
     }
-    let index = open_guarded(&path).map_err(Unusable::Unreadable)?;
-    let claimed = without_panic(|| claimed(&index)).map_err(Unusable::Unreadable)?;
+    let index = open_guarded(&path).map_err(|error| Unusable::Unreadable(error.to_string()))?;
+    let claimed = without_panic(|| claimed(&index)).map_err(|error| Unusable::Unreadable(error.to_string()))?;
     let holds = |position: Position| segments.holds(position).unwrap_or(false);
     let applied = trust(claimed.as_ref(), checkpoint, boot_id, holds)?;
     Ok((index, applied))
@@ -120,7 +120,7 @@ fn claimed(index: &Index) -> Result<Option<Claimed>, IndexError> {
 
 /// Opens the index. A crash during an earlier open may have left a snapshot that makes every open fail (sled issue 1527);
 /// snapshots only save time, so the second try goes without.
-fn open_guarded(path: &Path) -> Result<Index, String> {
+fn open_guarded(path: &Path) -> Result<Index, IndexError> {
     without_panic(|| Index::open(path)).or_else(|_| {
         for entry in fs::read_dir(path).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with("snap.") {
@@ -131,12 +131,9 @@ fn open_guarded(path: &Path) -> Result<Index, String> {
     })
 }
 
-/// Runs what sled may answer with a panic (19 of 20 flipped bits make it panic).
-pub(super) fn without_panic<T, E: Display>(act: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    match panic::catch_unwind(AssertUnwindSafe(act)) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("sled panicked on what is on the disk".to_owned()),
-    }
+/// Runs what sled may answer with a panic.
+pub(super) fn without_panic<T, E: From<IndexError>>(act: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    panic::catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err(IndexError::Panicked.into()))
 }
 
 /// An empty index; what was there is kept beside it until the next time, as evidence.
@@ -153,6 +150,14 @@ pub(super) fn fresh_index(dir: &Path) -> Result<Index, OpenError> {
     Ok(index)
 }
 
+/// Has an index take in what the journal says from `start` on.
+fn caught_up(segments: &Segments, index: Index, start: Position) -> Result<Recovered, ReplayError> {
+    let totals = Mutex::new(Totals::load(&index)?);
+    let report = replay(segments, &index, &totals, start, &mut |_| {})?;
+    let totals = totals.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok(Recovered { index, totals, report })
+}
+
 /// Takes in what the journal says from `start` on; `watch` sees each step.
 pub(super) fn replay(
     segments: &Segments,
@@ -160,7 +165,7 @@ pub(super) fn replay(
     totals: &Mutex<Totals>,
     start: Position,
     watch: &mut dyn FnMut(&Step),
-) -> Result<Report, OpenError> {
+) -> Result<Report, ReplayError> {
     let mut report = Report::default();
     for segment in segments.numbers().into_iter().filter(|number| *number >= start.segment) {
         let from = if segment == start.segment { start } else { Position { segment, offset: 0 } };
@@ -168,10 +173,7 @@ pub(super) fn replay(
             report.note(step);
             watch(step);
         };
-        replay_segment(segments, index, totals, from, &mut note).map_err(|error| match error {
-            ReplayError::Journal(error) => OpenError::segment(segment, error),
-            ReplayError::Index(error) => error.into(),
-        })?;
+        replay_segment(segments, index, totals, from, &mut note)?;
     }
     Ok(report)
 }
@@ -183,11 +185,12 @@ fn replay_segment(
     from: Position,
     note: &mut dyn FnMut(&Step),
 ) -> Result<(), ReplayError> {
-    let Some(mut walk) = segments.walk(from)? else { return Ok(()) };
+    let unreadable = |error| ReplayError::Journal(from.segment, error);
+    let Some(mut walk) = segments.walk(from).map_err(unreadable)? else { return Ok(()) };
     loop {
         let mut draft = Draft::new(index, totals);
         for _ in 0..REPLAY_BATCH {
-            let step = walk.step()?;
+            let step = walk.step().map_err(unreadable)?;
             note(&step);
             match step {
                 Step::Record { position, size, record } => draft.record(Extent { position, size }, &record)?,
@@ -203,10 +206,25 @@ fn replay_segment(
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum ReplayError {
-    #[error(transparent)]
-    Journal(#[from] io::Error),
-    #[error(transparent)]
-    Index(#[from] IndexError),
+/// Why the journal couldn't be taken in.
+pub(super) enum ReplayError {
+    /// A segment can't be read.
+    Journal(u64, io::Error),
+    /// The index didn't take it.
+    Index(IndexError),
+}
+
+impl From<IndexError> for ReplayError {
+    fn from(error: IndexError) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl From<ReplayError> for OpenError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Journal(segment, error) => Self::segment(segment, error),
+            ReplayError::Index(error) => error.into(),
+        }
+    }
 }

@@ -131,7 +131,8 @@ impl Stopped {
         let report = recovery::replay(&self.segments, &index, &totals, Position::START, &mut |step| {
             progress.pass(step);
             watch(progress);
-        })?;
+        })
+        .map_err(OpenError::from)?;
         let totals = lock(&totals).clone();
         self.witness(&index, &totals)?;
         Ok(Rebuilt {

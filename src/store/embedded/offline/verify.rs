@@ -104,7 +104,8 @@ impl Stopped {
             inventory.enter(step);
             progress.pass(step);
             watch(progress);
-        })?;
+        })
+        .map_err(OpenError::from)?;
         for end in std::mem::take(&mut inventory.ends) {
             let bytes = self.segments.unfinished(end)?;
             if bytes > 0 {
@@ -158,12 +159,13 @@ impl Stopped {
             Err(reason) => return Ok(Look::Unusable(finding_of(&reason))),
         };
         let looked_at = without_panic(|| self.compare(&index, applied, truth));
-        Ok(looked_at.unwrap_or_else(|reason| Look::Unusable(Some(Finding::IndexUnusable(reason)))))
+        Ok(looked_at.unwrap_or_else(|error| Look::Unusable(Some(Finding::IndexUnusable(error.to_string())))))
     }
 
     fn compare(&self, index: &Index, applied: Position, truth: &Index) -> Result<Look, CompareError> {
         let totals = Mutex::new(Totals::load(index)?);
-        let records = replay(&self.segments, index, &totals, applied, &mut |_| {})?.replayed;
+        let caught_up = replay(&self.segments, index, &totals, applied, &mut |_| {}).map_err(OpenError::from)?;
+        let records = caught_up.replayed;
         let behind = (records > 0).then_some(Finding::IndexBehind { records });
         let wrong = audit(index, truth)?;
         Ok(Look::Usable(contents(index)?, behind.into_iter().chain(wrong).collect()))

@@ -45,7 +45,7 @@ struct Ends {
 
 impl Ends {
     /// Ends a relay that has just been started, in one of all ways.
-    async fn end(&mut self, mut relay: Relay, dice: &mut Rng) {
+    async fn end(&mut self, mut relay: Relay, harm: Harm, dice: &mut Rng) {
         let way = dice.u8(0..8);
         if way < 2 {
             pause(LONGEST_BIRTH, dice).await;
@@ -55,7 +55,9 @@ impl Ends {
         pause(LONGEST_LIFE, dice).await;
         match way {
             2 => {
-                relay.stop().await;
+                relay.ask_to_stop();
+                let status = relay.ended().await;
+                assert!(status.code().is_some_and(|code| harm.exit_codes().contains(&code)), "{status}");
                 self.stopped += 1;
             }
             3 => {
@@ -80,24 +82,49 @@ async fn pause(longest: Duration, dice: &mut Rng) {
     sleep(longest.mul_f64(dice.f64())).await;
 }
 
-/// What else happens between the end of a relay and the next start: to the n-th queue, in its folder.
-type Harm = fn(usize, &Path, &mut Rng);
+/// What else happens between the end of a relay and the next start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Harm {
+    /// Nothing.
+    None,
+    /// Every third time the index is gone, or only some of it is left. It is made from the journal, so it can be made again:
+    /// at the start, or after the relay has met the damage, given up and been started again.
+    Index,
+}
 
-fn no_harm(_: usize, _: &Path, _: &mut Rng) {}
-
-/// Every third time the index is gone, or only some of it is left. It is made from the journal, so it can be made again.
-fn harm_the_index(n: usize, queue: &Path, dice: &mut Rng) {
-    if !n.is_multiple_of(3) {
-        return;
-    }
-    let index = queue.join("index");
-    match File::options().write(true).open(index.join("db")) {
-        Ok(db) if dice.bool() => {
-            let len = db.metadata().unwrap().len();
-            db.set_len(dice.u64(0..=len)).unwrap();
+impl Harm {
+    /// Does to the queue in `folder` what is done after the n-th end of a relay.
+    fn strike(self, n: usize, folder: &Path, dice: &mut Rng) {
+        if self == Self::None || !n.is_multiple_of(3) {
+            return;
         }
-        _ => drop(fs::remove_dir_all(index)),
+        match File::options().write(true).open(folder.join("index/db")) {
+            Ok(db) if dice.bool() => {
+                let len = db.metadata().unwrap().len();
+                db.set_len(dice.u64(0..=len)).unwrap();
+            }
+            _ => remove_index(folder),
+        }
     }
+
+    /// Leaves no damage that shows only later.
+    fn end(self, folder: &Path) {
+        if self == Self::Index {
+            remove_index(folder);
+        }
+    }
+
+    /// The exit codes of a relay that is asked to stop.
+    fn exit_codes(self) -> &'static [i32] {
+        match self {
+            Self::None => &[0],
+            Self::Index => &[0, 74],
+        }
+    }
+}
+
+fn remove_index(folder: &Path) {
+    drop(fs::remove_dir_all(folder.join("index")));
 }
 
 /// Kills relays under load so many times, and compares what they took with what arrived.
@@ -112,12 +139,15 @@ async fn trial(kills: usize, harm: Harm) {
 
     let mut ends = Ends::default();
     while ends.killed < kills {
-        ends.end(home.start(), &mut dice).await;
+        ends.end(home.start(), harm, &mut dice).await;
         destinations.wait_until_left().await;
-        harm(ends.killed + ends.stopped, &home.queue(), &mut dice);
+        assert!(harm == Harm::Index || load.refusals().is_empty(), "seed {seed}, after {ends:?}: {}", home.log());
+        harm.strike(ends.killed + ends.stopped, &home.queue(), &mut dice);
     }
+    harm.end(&home.queue());
     let mut relay = home.start();
     relay.ready().await;
+    let refused = load.refusals().len();
     let accepted = load.stop().await;
     let events = drained(&home).await;
     relay.stop().await;
@@ -127,8 +157,8 @@ async fn trial(kills: usize, harm: Harm) {
     let Ends { killed, killed_at_start, killed_at_stop, stopped } = ends;
     println!(
         "{killed} kills ({killed_at_start} at the start, {killed_at_stop} at the stop), {stopped} stops, \
-         {rebuilt} rebuilds, {taken} events accepted ({known} when they were sent again), {delivered} deliveries made, \
-         {repeated} repeated, {lost} lost, seed {seed}, {seconds} s",
+         {rebuilt} rebuilds, {taken} events accepted ({known} when they were sent again, {refused} refusals), \
+         {delivered} deliveries made, {repeated} repeated, {lost} lost, seed {seed}, {seconds} s",
         rebuilt = home.log().matches("was rebuilt").count(),
         lost = lost.len(),
         seconds = began.elapsed().as_secs(),
@@ -152,16 +182,13 @@ fn seed() -> u64 {
     std::env::var("RELAY_TEST_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap())
 }
 
-fn kills() -> usize {
-    if is_long_run() { 250 } else { 12 }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_the_relay_is_killed_what_it_answered_arrives_everywhere() {
-    trial(kills(), no_harm).await;
+    trial(if is_long_run() { 200 } else { 12 }, Harm::None).await;
 }
 
+/// The more there is the longer a rebuild takes, so the long run has fewer of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_the_relay_is_killed_and_its_index_is_damaged_what_it_answered_arrives_everywhere() {
-    trial(kills(), harm_the_index).await;
+    trial(if is_long_run() { 100 } else { 12 }, Harm::Index).await;
 }

@@ -3,7 +3,11 @@
 //! Atoms would send an event once. These send it until it is answered, so that each event is accepted sooner or later,
 //! and those whose first answer was lost with the relay are sent twice.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use atoms_relay::verify;
 use tokio::{
@@ -42,9 +46,13 @@ pub(crate) struct Accepted {
     pub(crate) was_known: bool,
 }
 
+/// The answers that were not 200. While the relay is gone, nobody answers; so these are of one that runs and can't work.
+type Refusals = Arc<Mutex<Vec<Answer>>>;
+
 /// Senders at work. They stop when this is dropped.
 pub(crate) struct Load {
     senders: JoinSet<Vec<Accepted>>,
+    refusals: Refusals,
     stop: CancellationToken,
 }
 
@@ -52,15 +60,22 @@ impl Load {
     /// Starts to send events to a relay at `address`, whether or not one runs there.
     pub(crate) fn start(address: SocketAddr) -> Self {
         let (stop, fixtures) = (CancellationToken::new(), Arc::new(fixtures::around_ids()));
+        let refusals = Refusals::default();
         let mut senders = JoinSet::new();
         for number in 0..SENDERS {
-            let sender = Sender { number, address, wire: None, fixtures: Arc::clone(&fixtures) };
+            let (fixtures, refusals) = (Arc::clone(&fixtures), Arc::clone(&refusals));
+            let sender = Sender { number, address, wire: None, fixtures, refusals };
             senders.spawn(sender.send_until(stop.clone()));
         }
-        Self { senders, stop }
+        Self { senders, refusals, stop }
     }
 
-    /// Stops when all that was sent is answered; returns that.
+    /// The answers so far that were not 200.
+    pub(crate) fn refusals(&self) -> Vec<Answer> {
+        self.refusals.lock().unwrap().clone()
+    }
+
+    /// Stops when all that was sent is answered with 200; returns that.
     pub(crate) async fn stop(self) -> Vec<Accepted> {
         self.stop.cancel();
         self.senders.join_all().await.concat()
@@ -72,6 +87,7 @@ struct Sender {
     address: SocketAddr,
     wire: Option<Wire>,
     fixtures: Arc<Vec<(Vec<u8>, Vec<u8>)>>,
+    refusals: Refusals,
 }
 
 impl Sender {
@@ -83,7 +99,6 @@ impl Sender {
             let body = self.body(accepted.len() as u64);
             let signature = verify::sign(fixtures::SECRET, &body).unwrap();
             let answer = self.post(&Request::signed_with(&signature, body).bytes()).await;
-            assert_eq!(answer.status, 200, "{answer:?}");
             let was_known = answer.text("status") == "duplicate";
             accepted.push(Accepted { id: answer.text("id"), signature, was_known });
         }
@@ -101,7 +116,7 @@ impl Sender {
         [before, id.as_bytes(), after].concat()
     }
 
-    /// Posts it until it is answered, over one connection as long as that lasts.
+    /// Posts it until it is answered with 200, over one connection as long as that lasts.
     async fn post(&mut self, request: &[u8]) -> Answer {
         within("an answer to an event", async {
             loop {
@@ -123,6 +138,10 @@ impl Sender {
         let answer = wire.try_answer().await?;
         if answer.header("connection") != Some("close") {
             self.wire = Some(wire);
+        }
+        if answer.status != 200 {
+            self.refusals.lock().unwrap().push(answer);
+            return None;
         }
         Some(answer)
     }

@@ -90,8 +90,8 @@ pub(super) enum Unusable {
     #[error(transparent)]
     Doubted(#[from] Doubt),
     /// sled can't read it.
-    #[error("{0}")]
-    Unreadable(String),
+    #[error(transparent)]
+    Unreadable(#[from] IndexError),
 }
 
 /// The index on disk and the position from which the journal has to be replayed; or why it can't be used.
@@ -105,8 +105,8 @@ pub(super) fn usable_index(
     if !path.exists() {
         return Err(Doubt::Absent.into());
     }
-    let index = open_guarded(&path).map_err(|error| Unusable::Unreadable(error.to_string()))?;
-    let claimed = without_panic(|| claimed(&index)).map_err(|error| Unusable::Unreadable(error.to_string()))?;
+    let index = open_guarded(&path)?;
+    let claimed = without_panic(|| claimed(&index))?;
     let holds = |position: Position| segments.holds(position).unwrap_or(false);
     let applied = trust(claimed.as_ref(), checkpoint, boot_id, holds)?;
     Ok((index, applied))

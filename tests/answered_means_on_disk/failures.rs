@@ -17,7 +17,7 @@ const WAYS: [(Failure, Lasts); 6] = [
     (Failure::Short, Lasts::ForGood),
 ];
 /// In a short run so many operations are passed over each time.
-const SHORT_RUN: usize = 23;
+const SHORT_RUN: usize = 97;
 
 /// An operation of a life's second process fails. What the third one finds holds, also when the power is cut after it.
 /// Returns whether there was such an operation.

@@ -353,7 +353,7 @@ impl Committer {
     /// Leaves everything such that the next start has nothing to make good.
     fn finish(&mut self) -> Result<(), CommitError> {
         self.journal.close()?;
-        self.index.flush()?;
+        self.index.persist()?;
         let applied = self.index.get(Table::Meta, meta::APPLIED)?.unwrap_or(self.journal.end());
         let totals = lock(&self.totals);
         let closed = Some((totals.counts, totals.waiting()));

@@ -14,7 +14,11 @@
 //! Integers are big-endian, so that keys sort like what they mean. Values are small and hold no body: sled would put a large
 //! one into a file that it never syncs. One thread writes ([`super::committer`]), in transactions over all trees.
 
-use std::{io, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sled::{Transactional, Tree, transaction::TransactionError};
@@ -81,6 +85,7 @@ impl Entry {
 pub(super) struct Index {
     db: sled::Db,
     trees: [Tree; TREES.len()],
+    path: PathBuf,
 }
 
 /// The trees, and their place in [`Changes`].
@@ -132,7 +137,7 @@ impl Index {
             .open()?;
         let [event, due, dead, call, dedup, remembered, segment, meta] = TREES.map(|name| db.open_tree(name));
         let trees = [event?, due?, dead?, call?, dedup?, remembered?, segment?, meta?];
-        Ok(Self { db, trees })
+        Ok(Self { db, trees, path: path.to_owned() })
     }
 
     /// One of the trees.
@@ -220,10 +225,35 @@ impl Index {
         Ok(())
     }
 
+    /// Makes all that it knows durable: the index of a store that was closed is believed also after a power cut.
+    ///
+    /// # Errors
+    /// sled's, or the disk's.
+    pub(super) fn persist(&self) -> Result<(), IndexError> {
+        self.flush()?;
+        sync_folder(&self.path).map_err(|error| IndexError::Sled(error.into()))
+    }
+
     /// Bytes on disk.
     pub(super) fn bytes(&self) -> u64 {
         self.db.size_on_disk().unwrap_or_default()
     }
+}
+
+/// Syncs all files below a folder, and the folder. What sled removes in the meantime needs no sync.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folder(&entry.path())?;
+        } else {
+            match File::open(entry.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                file => file?.sync_all()?,
+            }
+        }
+    }
+    File::open(folder)?.sync_all()
 }
 
 /// The value that stands for `value`.

@@ -167,7 +167,7 @@ impl Stopped {
 
     /// Writes the checkpoint of a queue that is closed in good order.
     fn witness(&self, index: &Index, totals: &Totals) -> Result<(), OfflineError> {
-        index.flush()?;
+        index.persist()?;
         let applied: Option<Position> = index.get(Table::Meta, meta::APPLIED)?;
         let Some(applied) = applied else { return Ok(()) };
         let closed = Some((totals.counts, totals.waiting()));

@@ -113,6 +113,27 @@ pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
+/// Where the random tests send their events.
+pub(crate) const DESTINATIONS: [&str; 3] = ["crm", "slack", "api"];
+/// Longer than any random test: leases that pass are the conformance suite's matter.
+pub(crate) const LONG_LEASE: Duration = Duration::from_secs(10_000 * 86_400);
+
+/// The event with this number, padded by `size` bytes, received at `at`; each bit of `to` stands for a destination.
+pub(crate) fn numbered_event(number: u8, size: usize, at: Timestamp, to: u8) -> NewEvent {
+    let body = format!(r#"{{"id":"{number}","event":"a.b","pad":"{}"}}"#, "x".repeat(size));
+    let (source, received_at, body) = (name("atoms"), at, Bytes::from(body));
+    let reading = Reading::of(&body);
+    let dedup_key = DedupKey::of(&source, &reading, &body);
+    let (id, headers) = (EventId::new(received_at, [number; 10]), OriginalHeaders::default());
+    let destinations = (0..3).filter(|bit| to & (1 << bit) != 0).map(destination).collect();
+    NewEvent { event: Event { id, source, received_at, reading, headers, body }, dedup_key, destinations }
+}
+
+/// A destination by its number.
+pub(crate) fn destination(number: u8) -> Name {
+    name(DESTINATIONS[usize::from(number) % DESTINATIONS.len()])
+}
+
 /// The first page of a list, large enough for all that a test makes.
 pub(crate) fn everything<C>() -> Page<C> {
     Page { after: None, limit: 10_000 }

@@ -10,28 +10,21 @@ use std::{
 
 use atoms_relay::{
     clock::Clock,
-    model::{
-        Attempt, DeadReason, DedupKey, DeliveryId, DeliveryState, Event, EventId, Name, NewEvent, OriginalHeaders,
-        Outcome, Reading, Timestamp, Verdict,
-    },
+    model::{Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, NewEvent, Outcome, Timestamp, Verdict},
     store::{
         Acceptance, Claim, Pause, Replayed, Settled, Settlement, Store, StoreError,
         embedded::{Embedded, Options},
     },
 };
-use bytes::Bytes;
 use fastrand::Rng;
 
 use crate::{
-    bench::{name, open, wait_until_left},
+    bench::{LONG_LEASE, destination, numbered_event, open, wait_until_left},
     ledger::{Before, Ledger, RETENTION},
     sim_disk::{Fault, SimDisk},
     trials::{Broken, folder},
 };
 
-/// Longer than any life: leases that pass are the conformance suite's matter.
-const LEASE: Duration = Duration::from_secs(10_000 * 86_400);
-const DESTINATIONS: [&str; 3] = ["crm", "slack", "api"];
 /// Different events that come in, so that many come in twice.
 const EVENTS: u8 = 24;
 /// So small that a process fills several.
@@ -179,25 +172,15 @@ impl Life {
     fn offer(&mut self, number: u8) -> NewEvent {
         let size = if self.dice.u8(0..5) == 0 { 3_000 + 100 * usize::from(number) } else { 10 * usize::from(number) };
         let to = self.dice.u8(0..8);
-        let new = self.new_event(number, size, to);
+        let new = numbered_event(number, size, self.now(), to);
         self.ledger.offer(&new);
         new
     }
 
     /// The event with a number; it is the same one, whatever is padded, as its id says.
-    fn new_event(&self, number: u8, size: usize, to: u8) -> NewEvent {
-        let body = format!(r#"{{"id":"{number}","event":"a.b","pad":"{}"}}"#, "x".repeat(size));
-        let (source, received_at, body) = (name("atoms"), self.now(), Bytes::from(body));
-        let reading = Reading::of(&body);
-        let dedup_key = DedupKey::of(&source, &reading, &body);
-        let (id, headers) = (EventId::new(received_at, [number; 10]), OriginalHeaders::default());
-        let destinations = (0..3).filter(|bit| to & (1 << bit) != 0).map(destination).collect();
-        NewEvent { event: Event { id, source, received_at, reading, headers, body }, dedup_key, destinations }
-    }
-
     async fn claim(&mut self, store: &Embedded) -> Result<(), Broken> {
         let (name, max) = (self.destination(), self.dice.usize(1..5));
-        let claims = store.claim(&name, max, LEASE).await;
+        let claims = store.claim(&name, max, LONG_LEASE).await;
         // A claim that could not be read is no promise.
         let Ok(claims) = claims else { return self.excused("a claim failed") };
         for claim in claims {
@@ -349,8 +332,4 @@ impl Life {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.time.load(Ordering::SeqCst))
     }
-}
-
-fn destination(number: u8) -> Name {
-    name(DESTINATIONS[usize::from(number) % DESTINATIONS.len()])
 }

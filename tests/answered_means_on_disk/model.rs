@@ -14,10 +14,7 @@ use std::{
 
 use atoms_relay::{
     clock::Clock,
-    model::{
-        Attempt, DeadReason, DedupKey, DeliveryId, DeliveryState, Event, EventId, Name, NewEvent, OriginalHeaders,
-        Outcome, Reading, Timestamp, Verdict,
-    },
+    model::{Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, Outcome, Timestamp, Verdict},
     store::{
         Acceptance, Claim, EventFilter, Pause, Settlement, Store,
         embedded::{Embedded, Options, Retention},
@@ -27,18 +24,15 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::{
-    bench::{everything, is_long_run, name, open},
+    bench::{LONG_LEASE, destination, everything, is_long_run, numbered_event, open},
     sim_disk::SimDisk,
 };
 
-/// Longer than any test: leases that pass are the conformance suite's matter.
-const LEASE: Duration = Duration::from_secs(10_000 * 86_400);
 const RETENTION: Retention = Retention {
     delivered: Duration::from_secs(2 * 86_400),
     dead_letters: Duration::from_secs(4 * 86_400),
     deduplication: Duration::from_secs(6 * 86_400),
 };
-const DESTINATIONS: [&str; 3] = ["crm", "slack", "api"];
 
 /// What can happen to a store.
 #[derive(Debug, Clone)]
@@ -190,7 +184,7 @@ impl Pair {
     }
 
     async fn accept(&mut self, number: u8, to: u8, size: u16) {
-        let new = self.new_event(number, to, size);
+        let new = numbered_event(number, size.into(), self.now(), to);
         let (id, body) = (new.event.id, new.event.body.clone());
         let destinations = new.destinations.clone();
         let known =
@@ -206,20 +200,10 @@ impl Pair {
         }
     }
 
-    fn new_event(&self, number: u8, to: u8, size: u16) -> NewEvent {
-        let body = format!(r#"{{"id":"{number}","event":"a.b","pad":"{}"}}"#, "x".repeat(size.into()));
-        let (source, received_at, body) = (name("atoms"), self.now(), Bytes::from(body));
-        let reading = Reading::of(&body);
-        let dedup_key = DedupKey::of(&source, &reading, &body);
-        let (id, headers) = (EventId::new(received_at, [number; 10]), OriginalHeaders::default());
-        let destinations = (0..3).filter(|bit| to & (1 << bit) != 0).map(destination).collect();
-        NewEvent { event: Event { id, source, received_at, reading, headers, body }, dedup_key, destinations }
-    }
-
     async fn claim(&mut self, to: u8, max: u8) {
         let name = destination(to);
         let now = self.now();
-        let claims = self.store().claim(&name, max.into(), LEASE).await.unwrap();
+        let claims = self.store().claim(&name, max.into(), LONG_LEASE).await.unwrap();
         let due = |state: &DeliveryState| matches!(state, DeliveryState::Waiting { due } if *due <= now);
         let expected = self.events.iter().filter(|(id, known)| {
             let held = self.claims.iter().any(|claim| claim.event.id == **id && claim.delivery.destination == name);
@@ -372,10 +356,6 @@ impl Pair {
         let states = known.deliveries.get_mut(&id.destination).unwrap();
         states.extend(step(*states.last().unwrap()));
     }
-}
-
-fn destination(number: u8) -> Name {
-    name(DESTINATIONS[usize::from(number) % DESTINATIONS.len()])
 }
 
 fn cases() -> u32 {

@@ -18,6 +18,8 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -34,6 +36,11 @@ use crate::{
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// How often sled writes its log by itself. What it hasn't written when the process dies is replayed from the journal.
 const FLUSH_EVERY_MS: u64 = 500;
+/// How long sled's threads may hold the lock of an index that nobody uses any more. They need milliseconds; on a machine
+/// without a free processor, more.
+const LET_GO_WITHIN: Duration = Duration::from_secs(10);
+/// How often to look whether they did.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 /// Keys of the `meta` tree.
 pub(super) mod meta {
@@ -129,12 +136,7 @@ impl Index {
     /// # Errors
     /// sled's. It may also panic on damage: callers guard against that.
     pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
-        let db = sled::Config::new()
-            .path(path)
-            .mode(sled::Mode::LowSpace)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(Some(FLUSH_EVERY_MS))
-            .open()?;
+        let db = open_when_let_go_of(path)?;
         let [event, due, dead, call, dedup, remembered, segment, meta] = TREES.map(|name| db.open_tree(name));
         let trees = [event?, due?, dead?, call?, dedup?, remembered?, segment?, meta?];
         Ok(Self { db, trees, path: path.to_owned() })
@@ -238,6 +240,28 @@ impl Index {
     pub(super) fn bytes(&self) -> u64 {
         self.db.size_on_disk().unwrap_or_default()
     }
+}
+
+/// Opens sled, and waits for its threads in this process to let go of the same index: they hold its lock for some moments
+/// after the last handle is gone. Other processes are kept out by the queue's own lock.
+fn open_when_let_go_of(path: &Path) -> Result<sled::Db, sled::Error> {
+    let config = sled::Config::new()
+        .path(path)
+        .mode(sled::Mode::LowSpace)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(Some(FLUSH_EVERY_MS));
+    let deadline = Instant::now() + LET_GO_WITHIN;
+    loop {
+        match config.open() {
+            Err(error) if is_locked(&error) && Instant::now() < deadline => thread::sleep(LOOK_AGAIN_AFTER),
+            opened => return opened,
+        }
+    }
+}
+
+/// sled wraps what the system said in an error of its own; only the text is left.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
 /// Syncs all files below a folder, and the folder. What sled removes in the meantime needs no sync.

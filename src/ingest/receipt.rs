@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::Source;
 use crate::{
-    model::{DedupKey, Event, EventId, Name, NewEvent, OriginalHeaders, Reading, Timestamp},
+    model::{DedupKey, Event, EventId, Name, NewDelivery, NewEvent, OriginalHeaders, Reading, Timestamp},
     route::Routes,
     verify::Refusal,
 };
@@ -52,7 +52,7 @@ impl Receipt {
     pub(super) fn event(&self, routes: &Routes) -> NewEvent {
         let reading = Reading::of(&self.body);
         let dedup_key = DedupKey::of(&self.source, &reading, &self.body);
-        let destinations = routes.destinations(&self.source, &reading);
+        let destinations = routes.destinations(&self.source, &reading).into_iter();
         let (name, value) = &self.signature;
         let headers = OriginalHeaders {
             content_type: self.content_type.as_ref().map(|value| value.as_bytes().to_vec()),
@@ -66,7 +66,7 @@ impl Receipt {
             headers,
             body: self.body.clone(),
         };
-        NewEvent { event, dedup_key, destinations }
+        NewEvent { event, dedup_key, deliveries: destinations.map(NewDelivery::to).collect() }
     }
 }
 
@@ -112,14 +112,14 @@ mod tests {
         assert_eq!(new.event.headers.content_type.as_deref(), Some(&b"application/json"[..]));
         let (name, value) = new.event.headers.signature.unwrap();
         assert_eq!((name.as_str(), value), ("x-signature", sign("s", body.as_bytes()).unwrap().into_bytes()));
-        assert_eq!(new.destinations, [Name::new("crm").unwrap()]);
+        assert_eq!(new.deliveries, [NewDelivery::to(Name::new("crm").unwrap())]);
     }
 
     #[test]
     fn what_cannot_be_read_is_an_event_without_destinations() {
         let new = receipt("not json").event(&everything_to_crm());
         assert_eq!(new.event.reading.envelope(), None);
-        assert!(new.destinations.is_empty());
+        assert!(new.deliveries.is_empty());
     }
 
     #[test]

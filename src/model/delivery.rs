@@ -1,10 +1,13 @@
 //! Deliveries: their states, what happened to them, and the one place where a state changes.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Name, Timestamp};
+
+/// Stands for the request of an attempt that never came to one.
+const NO_REQUEST: &str = "no request";
 
 /// One event on its way to one destination. It names the destination and nothing else: address, credentials and
 /// templates are looked up at attempt time, so that a corrected config heals a backlog.
@@ -25,6 +28,16 @@ pub struct Delivery {
     /// How often a *delivered* event was sent again on request. Part of the idempotency key: a destination that honours
     /// the key would swallow a wanted repetition otherwise.
     pub round: u32,
+}
+
+/// A delivery on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// The destination's name.
+    pub destination: Name,
+    /// Why nobody can say what to send, in words for people: it is a dead letter from the start then, for a person to
+    /// replay once the config is right. `None`: it is due at once.
+    pub refused: Option<Arc<str>>,
 }
 
 /// Where a delivery stands.
@@ -77,6 +90,27 @@ pub enum Verdict {
     Dead(DeadReason),
     /// The attempt decided nothing about this event: its destination is wrong or we are stopping. It keeps its place.
     Release,
+}
+
+impl NewDelivery {
+    /// A delivery that is due at once.
+    #[must_use]
+    pub const fn to(destination: Name) -> Self {
+        Self { destination, refused: None }
+    }
+
+    /// How it begins, for an event received at `received_at`: the delivery, and the attempt that a refusal counts as.
+    #[must_use]
+    pub fn begin(&self, received_at: Timestamp) -> (Delivery, Option<Attempt>) {
+        let mut delivery = Delivery::new(self.destination.clone(), received_at);
+        let Some(refused) = &self.refused else { return (delivery, None) };
+        delivery.state = DeliveryState::Dead { at: received_at, reason: DeadReason::Unsendable };
+        delivery.attempts = 1;
+        let outcome = Outcome::Failed { kind: FailureKind::Unsendable, detail: refused.to_string() };
+        let request = NO_REQUEST.to_owned();
+        let attempt = Attempt { number: 1, started_at: received_at, took: Duration::ZERO, request, outcome };
+        (delivery, Some(attempt))
+    }
 }
 
 impl Delivery {
@@ -281,6 +315,17 @@ mod tests {
     fn attempt(number: u32) -> Attempt {
         let outcome = Outcome::Answered { status: 503, excerpt: String::new() };
         Attempt { number, started_at: NOW, took: Duration::ZERO, request: "POST https://crm".into(), outcome }
+    }
+
+    #[test]
+    fn what_is_refused_begins_as_a_dead_letter_that_says_why() {
+        let received_at = Timestamp::from_millis(1_000);
+        let refused = NewDelivery { destination: new().destination, refused: Some("no such field".into()) };
+        let (delivery, attempt) = refused.begin(received_at);
+        let state = DeliveryState::Dead { at: received_at, reason: DeadReason::Unsendable };
+        assert_eq!((delivery.state, delivery.attempts), (state, 1));
+        assert_eq!(attempt.unwrap().outcome.to_string(), "not sendable: no such field");
+        assert_eq!(NewDelivery::to(new().destination).begin(received_at), (new(), None));
     }
 
     #[test]

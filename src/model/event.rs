@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{EventId, Name, Reading, Timestamp};
+use super::{EventId, Name, NewDelivery, Reading, Timestamp};
 
 /// One verified request: what came in, untouched, and what we know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct OriginalHeaders {
     pub signature: Option<(String, Vec<u8>)>,
 }
 
-/// An event on its way into the store, with the destinations that it has to reach.
+/// An event on its way into the store, with the deliveries that are to be made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
     /// The event.
@@ -40,7 +40,7 @@ pub struct NewEvent {
     /// Its deduplication key.
     pub dedup_key: DedupKey,
     /// Where it goes; empty for unrouted events and those in quarantine. Each destination stands here once.
-    pub destinations: Vec<Name>,
+    pub deliveries: Vec<NewDelivery>,
 }
 
 /// What two receipts of the same event share: a digest over the source and the envelope's `id`, or over the source and

@@ -9,7 +9,9 @@ mod id;
 mod name;
 mod time;
 
-pub use delivery::{Attempt, DeadReason, Delivery, DeliveryState, FailureKind, IllegalStep, Outcome, Verdict};
+pub use delivery::{
+    Attempt, DeadReason, Delivery, DeliveryState, FailureKind, IllegalStep, NewDelivery, Outcome, Verdict,
+};
 pub use envelope::{Envelope, Reading};
 pub use event::{DedupKey, Event, NewEvent, OriginalHeaders};
 pub use id::{DeliveryId, EventId, ParseIdError};

@@ -11,7 +11,10 @@ use std::{
 
 use atoms_relay::{
     clock::Clock,
-    model::{Attempt, DedupKey, Event, EventId, Name, NewEvent, OriginalHeaders, Outcome, Reading, Timestamp, Verdict},
+    model::{
+        Attempt, DedupKey, Event, EventId, Name, NewDelivery, NewEvent, OriginalHeaders, Outcome, Reading, Timestamp,
+        Verdict,
+    },
     store::{
         Claim, Page, Settlement, Store,
         embedded::{Embedded, OpenError, Options, Retention},
@@ -82,7 +85,7 @@ impl Bench {
         };
         let (id, body) = (EventId::new(received_at, dice), Bytes::from(body));
         let event = Event { id, source, received_at, reading, headers, body };
-        NewEvent { event, dedup_key, destinations: to.iter().map(|to| name(to)).collect() }
+        NewEvent { event, dedup_key, deliveries: to.iter().map(|to| NewDelivery::to(name(to))).collect() }
     }
 }
 
@@ -125,8 +128,8 @@ pub(crate) fn numbered_event(number: u8, size: usize, at: Timestamp, to: u8) -> 
     let reading = Reading::of(&body);
     let dedup_key = DedupKey::of(&source, &reading, &body);
     let (id, headers) = (EventId::new(received_at, [number; 10]), OriginalHeaders::default());
-    let destinations = (0..3).filter(|bit| to & (1 << bit) != 0).map(destination).collect();
-    NewEvent { event: Event { id, source, received_at, reading, headers, body }, dedup_key, destinations }
+    let deliveries = (0..3).filter(|bit| to & (1 << bit) != 0).map(|bit| NewDelivery::to(destination(bit))).collect();
+    NewEvent { event: Event { id, source, received_at, reading, headers, body }, dedup_key, deliveries }
 }
 
 /// A destination by its number.

@@ -157,6 +157,35 @@ async fn dead_letters_are_listed_replayed_under_their_old_key_and_discarded() {
 }
 
 #[tokio::test]
+async fn what_is_refused_is_a_dead_letter_from_the_start_and_can_be_replayed() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let mut new = bench.event(1, &["crm", "slack"]);
+    new.deliveries[0].refused = Some("`call.lenght` is undefined".into());
+    store.accept(new.clone()).await.unwrap();
+    assert!(store.claim(&name("crm"), 8, LEASE).await.unwrap().is_empty());
+    claim_one(&store, "slack").await;
+    let dead = store.dead_letters(None, everything()).await.unwrap().items;
+    assert_eq!(
+        dead.iter().map(|dead| (dead.at, dead.reason)).collect::<Vec<_>>(),
+        [(bench.now(), DeadReason::Unsendable)]
+    );
+    let crm = store.stats().destinations.into_iter().find(|stats| stats.destination == name("crm")).unwrap();
+    assert_eq!((crm.waiting, crm.dead), (0, 1));
+    let stored = store.event(new.event.id).await.unwrap().unwrap();
+    let (_, attempts) = &stored.deliveries[0];
+    assert_eq!(attempts.len(), 1);
+    assert_eq!(attempts[0].outcome.to_string(), "not sendable: `call.lenght` is undefined");
+
+    assert_eq!(store.replay(vec![dead[0].id.clone()]).await.unwrap(), [Replayed::Due]);
+    let claim = claim_one(&store, "crm").await;
+    assert_eq!((claim.delivery.attempts, claim.delivery.round), (1, 0));
+    store.settle(vec![settlement(&claim, Verdict::Done, bench.now())]).await.unwrap();
+    let stored = store.event(new.event.id).await.unwrap().unwrap();
+    assert_eq!(stored.deliveries[0].1.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
 async fn a_delivered_event_is_sent_again_in_a_new_round() {
     let bench = Bench::new();
     let store = bench.open();

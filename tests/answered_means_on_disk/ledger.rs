@@ -65,7 +65,7 @@ impl Ledger {
     /// Notes an event that is about to be sent in.
     pub(crate) fn offer(&mut self, new: &NewEvent) {
         let waiting = vec![DeliveryState::Waiting { due: new.event.received_at }];
-        let deliveries = new.destinations.iter().map(|name| (name.clone(), waiting.clone())).collect();
+        let deliveries = new.deliveries.iter().map(|new| (new.destination.clone(), waiting.clone())).collect();
         let promise = Promise { body: new.event.body.clone(), binding: false, expired: false, deliveries };
         self.events.insert(new.event.id, promise);
     }

@@ -186,14 +186,14 @@ impl Pair {
     async fn accept(&mut self, number: u8, to: u8, size: u16) {
         let new = numbered_event(number, size.into(), self.now(), to);
         let (id, body) = (new.event.id, new.event.body.clone());
-        let destinations = new.destinations.clone();
+        let deliveries = new.deliveries.clone();
         let known =
             self.first.get(&number).filter(|first| first.timestamp().plus(RETENTION.deduplication) > self.now());
         let expected = known.map_or(Acceptance::Created, |first| Acceptance::Duplicate(*first));
         assert_eq!(self.store().accept(new).await.unwrap(), expected);
         if expected == Acceptance::Created {
             let waiting = DeliveryState::Waiting { due: id.timestamp() };
-            let deliveries = destinations.into_iter().map(|name| (name, vec![waiting])).collect();
+            let deliveries = deliveries.into_iter().map(|new| (new.destination, vec![waiting])).collect();
             self.events.insert(id, Known { body, deliveries });
             self.first.insert(number, id);
             self.make_durable();

@@ -6,7 +6,10 @@ use atoms_relay::{
     breaker::Condition,
     clock::Clock,
     dispatch::{Destination, Dispatch},
-    model::{Attempt, DedupKey, Delivery, DeliveryState, Event, EventId, Name, NewEvent, OriginalHeaders, Reading},
+    model::{
+        Attempt, DedupKey, Delivery, DeliveryState, Event, EventId, Name, NewDelivery, NewEvent, OriginalHeaders,
+        Reading,
+    },
     retry::RetryPolicy,
     send::Timeouts,
     store::{
@@ -93,8 +96,8 @@ impl Sender {
         };
         let id = EventId::new(received_at, key.as_bytes()[..10].try_into().unwrap());
         let event = Event { id, source, received_at, reading, headers, body };
-        let destinations = destinations.iter().map(|destination| name(destination)).collect();
-        self.store.accept(NewEvent { event, dedup_key: key, destinations }).await.unwrap();
+        let deliveries = destinations.iter().map(|destination| NewDelivery::to(name(destination))).collect();
+        self.store.accept(NewEvent { event, dedup_key: key, deliveries }).await.unwrap();
         id
     }
 

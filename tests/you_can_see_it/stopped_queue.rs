@@ -11,8 +11,8 @@ use std::{
 use atoms_relay::{
     clock::Clock,
     model::{
-        Attempt, DeadReason, DedupKey, Event, EventId, Name, NewEvent, OriginalHeaders, Outcome, Reading, Timestamp,
-        Verdict,
+        Attempt, DeadReason, DedupKey, Event, EventId, Name, NewDelivery, NewEvent, OriginalHeaders, Outcome, Reading,
+        Timestamp, Verdict,
     },
     store::Settlement,
 };
@@ -86,7 +86,7 @@ fn large_event(number: u32) -> NewEvent {
     let dedup_key = DedupKey::of(&source, &reading, &body);
     let id = EventId::new(received_at, *dedup_key.as_bytes().first_chunk().unwrap());
     let event = Event { id, source, received_at, reading, headers: OriginalHeaders::default(), body: body.into() };
-    NewEvent { event, dedup_key, destinations: vec![crm()] }
+    NewEvent { event, dedup_key, deliveries: vec![NewDelivery::to(crm())] }
 }
 
 /// Every file below a folder, but for the lock.

@@ -223,7 +223,7 @@ impl Committer {
         {
             return Ok(Acceptance::Duplicate(first));
         }
-        let kept = Kept::new(&new.event, new.dedup_key, &new.destinations);
+        let kept = Kept::new(&new.event, new.dedup_key, &new.deliveries);
         self.write(&Record::Kept(kept, new.event.body.clone()), batch, Durability::Synced)?;
         Ok(Acceptance::Created)
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{Attempt, DedupKey, Delivery, Event, EventId, Name, OriginalHeaders, Reading, Timestamp},
+    model::{Attempt, DedupKey, Delivery, Event, EventId, Name, NewDelivery, OriginalHeaders, Reading, Timestamp},
     store::Pause,
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct Kept {
     pub(crate) reading: Reading,
     pub(crate) headers: OriginalHeaders,
     pub(crate) dedup_key: DedupKey,
-    /// With the attempts so far: none when the event came in.
+    /// With the attempts so far: none when the event came in, but for what was refused.
     pub(crate) deliveries: Vec<(Delivery, Vec<Attempt>)>,
 }
 
@@ -50,9 +50,12 @@ pub(crate) struct Moved {
 }
 
 impl Kept {
-    /// What is written of a new event: every delivery is due at once.
-    pub(crate) fn new(event: &Event, dedup_key: DedupKey, destinations: &[Name]) -> Self {
-        let delivery = |destination: &Name| Delivery::new(destination.clone(), event.received_at);
+    /// What is written of a new event.
+    pub(crate) fn new(event: &Event, dedup_key: DedupKey, deliveries: &[NewDelivery]) -> Self {
+        let begin = |new: &NewDelivery| {
+            let (delivery, attempt) = new.begin(event.received_at);
+            (delivery, attempt.into_iter().collect())
+        };
         Self {
             id: event.id,
             source: event.source.clone(),
@@ -60,7 +63,7 @@ impl Kept {
             reading: event.reading.clone(),
             headers: event.headers.clone(),
             dedup_key,
-            deliveries: destinations.iter().map(|destination| (delivery(destination), Vec::new())).collect(),
+            deliveries: deliveries.iter().map(begin).collect(),
         }
     }
 
@@ -157,6 +160,10 @@ mod tests {
         assert_eq!(Record::decode(&Bytes::from(bytes)).as_ref(), Ok(record));
     }
 
+    fn to(destination: &str) -> NewDelivery {
+        NewDelivery::to(Name::new(destination).unwrap())
+    }
+
     fn event(body: &'static [u8]) -> Event {
         let received_at = Timestamp::from_millis(1_790_000_000_000);
         Event {
@@ -176,7 +183,7 @@ mod tests {
     fn every_kind_reads_back() {
         let event = event(br#"{"id":"1","event":"a.post-conversation","metadata":{"callId":"C"}}"#);
         let key = DedupKey::of(&event.source, &event.reading, &event.body);
-        let kept = Kept::new(&event, key, &[Name::new("crm").unwrap(), Name::new("slack").unwrap()]);
+        let kept = Kept::new(&event, key, &[to("crm"), to("slack")]);
         let (delivery, _) = kept.deliveries[0].clone();
         let attempt = Attempt {
             number: 1,

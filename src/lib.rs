@@ -16,6 +16,7 @@
 pub mod model;
 
 pub mod verify;
+pub mod template;
 pub mod route;
 pub mod transform;
 pub mod outcome;

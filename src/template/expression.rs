@@ -1,0 +1,92 @@
+//! Conditions: `when` of routes and of outcome rules.
+
+use std::{fmt, sync::Arc};
+
+use minijinja::{Value, value::ValueKind};
+
+use super::{
+    engine::ENGINE,
+    flaw::{Flaw, RenderError},
+    scan,
+    scope::Scope,
+};
+
+/// A compiled expression. Two are the same when their sources are.
+#[derive(Clone)]
+pub struct Expression {
+    source: Arc<str>,
+    compiled: Arc<minijinja::Expression<'static, 'static>>,
+}
+
+impl Expression {
+    /// Compiles `source`.
+    ///
+    /// # Errors
+    /// [`Flaw`] when it isn't an expression.
+    pub fn compile(source: &str) -> Result<Self, Flaw> {
+        if source.trim_start().starts_with("{{") {
+            let message = "an expression stands for itself: write it without `{{` and `}}`".to_owned();
+            return Err(Flaw { message, range: Some(0..source.len()) });
+        }
+        // minijinja 3.1 overlooks what follows a comparison and an illegal character: `a == 'x' && false` is true. Within
+        // parentheses it doesn't. Alone first, for messages about what people wrote, and so that `a) or (b` isn't taken.
+        ENGINE.compile_expression_owned(source.to_owned()).map_err(|error| Flaw::of(&error, source, 0))?;
+        let enclosed = ENGINE.compile_expression_owned(format!("({source})"));
+        let compiled = Arc::new(enclosed.map_err(|error| Flaw::of(&error, source, 1))?);
+        Ok(Self { source: source.into(), compiled })
+    }
+
+    /// Whether it is true.
+    ///
+    /// # Errors
+    /// [`RenderError`] when it can't be decided: a name is undefined, or the value is neither true nor false.
+    pub fn holds(&self, scope: &Scope) -> Result<bool, RenderError> {
+        let value = self.value(scope)?;
+        match value.kind() {
+            ValueKind::Bool => Ok(value.is_true()),
+            kind => Err(RenderError::no_boolean(&self.source, kind)),
+        }
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What it is made of: the operands of its outermost `and`s, each with what it came to. One part where there are none.
+    #[must_use]
+    pub fn parts(&self, scope: &Scope) -> Vec<Part> {
+        let parts: Result<Vec<Self>, Flaw> = scan::operands(&self.source).into_iter().map(Self::compile).collect();
+        let parts = parts.unwrap_or_else(|_| vec![self.clone()]);
+        parts.into_iter().map(|part| Part { value: part.holds(scope), source: part.source }).collect()
+    }
+
+    /// What it comes to.
+    pub(super) fn value(&self, scope: &Scope) -> Result<Value, RenderError> {
+        self.compiled.eval(scope.root()).map_err(|error| RenderError::of(&error))
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Expression {}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expression({:?})", self.source)
+    }
+}
+
+/// A part of a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// As it was written.
+    pub source: Arc<str>,
+    /// Whether it is true, or why that can't be said.
+    pub value: Result<bool, RenderError>,
+}

@@ -7,6 +7,7 @@ mod envelope;
 mod event;
 mod id;
 mod name;
+mod normalized;
 mod time;
 
 pub use delivery::{
@@ -16,4 +17,5 @@ pub use envelope::{Envelope, Reading};
 pub use event::{DedupKey, Event, NewEvent, OriginalHeaders};
 pub use id::{DeliveryId, EventId, ParseIdError};
 pub use name::{Name, NameError};
+pub use normalized::{About, Agent, Analytics, Call, Normalized, Payload};
 pub use time::Timestamp;

@@ -1,7 +1,7 @@
 //! Does this hold, and what does this text become? The language of `when` and of templates.
 //!
 //! Both are Jinja (the crate minijinja, which only this room knows) over what a [`Scope`] names: for an event the
-//! normalized document. Everything is compiled when the config is read; what an event holds is
+//! [normalized document](crate::model::Normalized). Everything is compiled when the config is read; what an event holds is
 //! data and never compiled. A run is bounded in work, memory, depth and output (see `engine`).
 //!
 //! Strict: a name that is undefined is an error, and a condition is true or false or an error, never "truthy". What is

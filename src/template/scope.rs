@@ -5,11 +5,26 @@ use std::{collections::BTreeMap, fmt};
 use minijinja::{Value, value::Serde};
 use serde::Serialize;
 
+use crate::model::Normalized;
+
 /// Names and their values. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Scope(BTreeMap<&'static str, Value>);
 
 impl Scope {
+    /// The parts of a document under their names: what conditions of routes see, and the beginning of what templates see.
+    #[must_use]
+    pub fn of_document(document: &Normalized) -> Self {
+        Self::default()
+            .with("event", &document.event)
+            .with("agent", &document.agent)
+            .with("call", &document.call)
+            .with("transcript", &document.transcript)
+            .with("variables", &document.variables)
+            .with("analytics", &document.analytics)
+            .with("payload", document.payload.value())
+    }
+
     /// This scope and `name`, which stands for `value`.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: &impl Serialize) -> Self {

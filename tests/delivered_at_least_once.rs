@@ -131,8 +131,8 @@ async fn what_comes_in_is_sent_at_once_and_one_after_another() {
         sender.accept(fixtures::event(&n.to_string()), &["crm"]).await;
         destination.wait_for(n).await;
     }
-    // A lane that waited for its next look by itself would need seconds for each.
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // A lane that waited for its next look by itself would need five seconds for each: a hundred.
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
 }
 
 /// The good destination gets a hundred events beside one that never answers and one that can't be reached, and is timed
@@ -161,7 +161,8 @@ async fn a_dead_destination_delays_nobody_else() {
     let beside_the_dead = began.elapsed();
 
     println!("100 events alone: {alone:?}, beside two dead destinations: {beside_the_dead:?}");
-    assert!(beside_the_dead < 5 * alone + Duration::from_secs(1), "{beside_the_dead:?} instead of {alone:?}");
+    // Whoever waited for the hanging one would need its patience, twenty seconds, at least once.
+    assert!(beside_the_dead < 5 * alone + PATIENT / 2, "{beside_the_dead:?} instead of {alone:?}");
     assert!(hanging.count() <= 1, "the ramp waits for the first answer");
     let stats = sender.store.stats();
     let waiting = |name: &str| stats.destinations.iter().find(|d| d.destination.as_str() == name).unwrap().waiting;
@@ -196,7 +197,8 @@ async fn retry_after_as_a_date_holds_the_whole_destination() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_for_too_long_becomes_a_dead_letter_and_can_be_replayed() {
     let destination = Scripted::always(Behaviour::Answers(503)).await;
-    let crm = Destination { retry: retry(150 * MILLISECOND), ..to("crm", &destination.url("/")) };
+    // Long enough for a second attempt, however late the first one comes on a busy machine.
+    let crm = Destination { retry: retry(3_000 * MILLISECOND), ..to("crm", &destination.url("/")) };
     let sender = Sender::start(vec![crm]);
     let event = sender.accept(fixtures::event("1"), &["crm"]).await;
     let (delivery, attempts) = sender.wait_until(event, "crm", is_settled).await;
@@ -323,7 +325,8 @@ async fn what_is_cut_short_by_a_stop_is_delivered_after_the_next_start_under_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_within_the_grace_of_a_stop_is_not_sent_again() {
-    let destination = Scripted::always(Behaviour::AnswersAfter(200 * MILLISECOND, 200)).await;
+    // Long enough for all events and the stop to come before the first answer, also on a busy machine.
+    let destination = Scripted::always(Behaviour::AnswersAfter(3_000 * MILLISECOND, 200)).await;
     let crm = to("crm", &destination.url("/"));
     let sender = Sender::start(vec![crm.clone()]);
     let events = sender.accept_many(5, &["crm"]).await;
@@ -331,6 +334,7 @@ async fn what_ends_within_the_grace_of_a_stop_is_not_sent_again() {
     let directory = sender.stop(PATIENT).await;
     assert_eq!(destination.count(), 1, "nothing is taken after the stop");
 
+    destination.becomes(Behaviour::Answers(200));
     let sender = Sender::start_in(directory, vec![crm]);
     for event in events {
         sender.wait_until(event, "crm", is_delivered).await;

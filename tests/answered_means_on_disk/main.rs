@@ -6,6 +6,7 @@ mod support;
 
 mod arrivals;
 mod bench;
+mod broken_disk;
 mod conformance;
 mod damage;
 mod failures;
@@ -17,6 +18,7 @@ mod life;
 mod load;
 mod model;
 mod power_cuts;
+mod preload;
 mod process;
 mod random_damage;
 mod shutdown;

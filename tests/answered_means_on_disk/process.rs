@@ -63,8 +63,15 @@ impl Home {
 
     /// Starts a relay, and doesn't wait for it.
     pub(crate) fn start(&self) -> Relay {
+        self.start_with(|_| {})
+    }
+
+    /// Starts a relay in an environment that `adjust` has changed, and doesn't wait for it.
+    pub(crate) fn start_with(&self, adjust: impl FnOnce(&mut Command)) -> Relay {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let mut child = serve(&self.config()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut program = serve(&self.config());
+        adjust(&mut program);
+        let mut child = program.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
         Relay { child, said, is_ready: false }
     }
@@ -153,12 +160,24 @@ pub(crate) struct Relay {
 impl Relay {
     /// Waits until it takes events.
     pub(crate) async fn ready(&mut self) {
+        assert!(self.has_started().await, "the relay ended before it had started: {:?}", self.child.wait().await);
+    }
+
+    /// Waits until it takes events, or ends without having done so.
+    pub(crate) async fn has_started(&mut self) -> bool {
         let mut line = String::new();
         while !self.is_ready {
-            let read = within("the start of the relay", self.said.read_line(&mut line)).await.unwrap();
-            assert!(read > 0, "the relay ended before it had started: {:?}", self.child.wait().await);
+            if within("the start of the relay", self.said.read_line(&mut line)).await.unwrap() == 0 {
+                return false;
+            }
             self.is_ready = line.contains(GREETING);
         }
+        true
+    }
+
+    /// Whether the process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// The number of the process.

@@ -82,7 +82,7 @@ impl Tally {
 /// what it does.
 #[expect(clippy::print_stdout, reason = "cargo shows it with --nocapture, and when the test fails")]
 pub(crate) fn run(kind: &str, seeds: u64, trial: impl Fn(u64, &mut Tally) -> Result<(), Broken> + Sync) {
-    let (first, began) = (number_in("RELAY_TORTURE_SEED").unwrap_or_else(|| fastrand::u64(..1 << 40)), Instant::now());
+    let (first, began) = (first_seed(), Instant::now());
     let (next, sum) = (AtomicU64::new(first), Mutex::new(Tally::default()));
     let work = || {
         let seeds =
@@ -110,6 +110,11 @@ pub(crate) fn run(kind: &str, seeds: u64, trial: impl Fn(u64, &mut Tally) -> Res
         seconds = began.elapsed().as_secs(),
     );
     assert_eq!((lost, unopenable, wrong), (0, 0, 0), "{kind}");
+}
+
+/// The seed of the first trial of a run.
+pub(crate) fn first_seed() -> u64 {
+    number_in("RELAY_TORTURE_SEED").unwrap_or_else(|| fastrand::u64(..1 << 40))
 }
 
 /// Runs a trial's future.

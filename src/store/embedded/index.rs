@@ -17,7 +17,9 @@
 use std::{
     fs::{self, File},
     io,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -93,6 +95,21 @@ pub(super) struct Index {
     db: sled::Db,
     trees: [Tree; TREES.len()],
     path: PathBuf,
+    /// After the others, so that it is the last that goes.
+    _last: Arc<LastHandle>,
+}
+
+/// Lets go of sled last of all. sled panics when it is let go of on a disk that fails. What it could not write then is in the
+/// journal, or was synced before, and the next start finds out.
+struct LastHandle(Option<sled::Db>);
+
+impl Drop for LastHandle {
+    fn drop(&mut self) {
+        let db = self.0.take();
+        if panic::catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+            tracing::warn!("the index could not write its last bytes; what they said is in the journal");
+        }
+    }
 }
 
 /// The trees, and their place in [`Changes`].
@@ -139,7 +156,8 @@ impl Index {
         let db = open_when_let_go_of(path)?;
         let [event, due, dead, call, dedup, remembered, segment, meta] = TREES.map(|name| db.open_tree(name));
         let trees = [event?, due?, dead?, call?, dedup?, remembered?, segment?, meta?];
-        Ok(Self { db, trees, path: path.to_owned() })
+        let last = Arc::new(LastHandle(Some(db.clone())));
+        Ok(Self { db, trees, path: path.to_owned(), _last: last })
     }
 
     /// One of the trees.

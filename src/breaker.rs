@@ -23,7 +23,7 @@ use std::{mem, num::NonZeroUsize, time::Duration};
 
 use crate::{
     model::{Outcome, Timestamp},
-    outcome::{Fault, Meaning},
+    outcome::{Fault, MAX_RETRY_AFTER, Meaning},
     retry::Backoff,
 };
 
@@ -157,9 +157,11 @@ impl Breaker {
     pub fn admission(&self, in_flight: usize, now: Timestamp) -> Admission {
         match &self.state {
             State::Stopped { .. } => Admission::Stopped,
-            _ if now < self.hold.until => Admission::NotBefore(self.hold.until),
+            _ if self.hold.is_on(now) => Admission::NotBefore(self.hold.until),
             State::Closed { allowed, .. } => free(*allowed, in_flight),
-            State::Open { probe_at, .. } if now < *probe_at => Admission::NotBefore(*probe_at),
+            State::Open { probe_at, .. } if is_ahead(*probe_at, now, 2 * MAX_PROBE_PAUSE) => {
+                Admission::NotBefore(*probe_at)
+            }
             // A probe goes out alone, so that its end can't be taken for another's. Half-open with nothing on its way: the
             // probe ended without a word about the destination, and another has to go.
             State::Open { .. } | State::HalfOpen { .. } => free(1, in_flight),
@@ -203,7 +205,7 @@ impl Breaker {
     pub fn condition(&self, now: Timestamp) -> Condition {
         match &self.state {
             State::Stopped { since, reason } => Condition::Stopped { since: *since, reason: reason.clone() },
-            _ if now < self.hold.until => Condition::Throttled { until: self.hold.until },
+            _ if self.hold.is_on(now) => Condition::Throttled { until: self.hold.until },
             State::Closed { .. } => Condition::Flowing,
             State::Open { trouble, probe_at, .. } | State::HalfOpen { trouble, probe_at, .. } => {
                 Condition::Tripped { since: trouble.since, probe_at: *probe_at, reason: trouble.reason.clone() }
@@ -220,7 +222,7 @@ impl Breaker {
             | (state @ State::Open { .. }, Sign::Failing) => state,
             (_, Sign::Wrong { advice }) => State::Stopped { since: now, reason: format!("{outcome}: {advice}") },
             // Answers to what was on its way when the destination asked for a pause don't widen what follows it.
-            (State::Closed { allowed, .. }, Sign::Alive) if now < self.hold.until => {
+            (State::Closed { allowed, .. }, Sign::Alive) if self.hold.is_on(now) => {
                 State::Closed { allowed, trouble: None }
             }
             (State::Closed { allowed, .. }, Sign::Alive) => {
@@ -247,7 +249,7 @@ impl Breaker {
         match sign {
             Sign::Throttling { until: Some(until) } => Hold { until: hold.until.max(*until), ..hold },
             // Others that were on their way may meet the same: they prolong nothing.
-            Sign::Throttling { until: None } if now < hold.until => hold,
+            Sign::Throttling { until: None } if hold.is_on(now) => hold,
             Sign::Throttling { until: None } => Hold {
                 until: now.plus(self.probe_pauses.pause(hold.in_a_row, roll)),
                 in_a_row: hold.in_a_row.saturating_add(1),
@@ -258,11 +260,22 @@ impl Breaker {
     }
 }
 
+impl Hold {
+    fn is_on(&self, now: Timestamp) -> bool {
+        is_ahead(self.until, now, MAX_RETRY_AFTER)
+    }
+}
+
 impl Trouble {
     fn worse(before: Option<Self>, outcome: &Outcome, now: Timestamp) -> Self {
         let (since, failures) = before.map_or((now, 0), |trouble| (trouble.since, trouble.failures));
         Self { since, failures: failures.saturating_add(1), reason: outcome.to_string() }
     }
+}
+
+/// Whether `at` is still to come. What is further off than it can be (`at_most`) was set before the clock was set back.
+fn is_ahead(at: Timestamp, now: Timestamp, at_most: Duration) -> bool {
+    now < at && at.since(now) <= at_most
 }
 
 fn free(allowed: usize, in_flight: usize) -> Admission {
@@ -402,6 +415,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_prolongs_no_pause() {
+        let mut tripped = Story::tripped();
+        tripped.now = START.minus(seconds(300));
+        assert_eq!(tripped.admitted(), 1);
+
+        let mut held = Story::flowing();
+        held.attempt_meets(throttled(Some(START.plus(seconds(60)))));
+        held.now = START.minus(MAX_RETRY_AFTER);
+        assert_eq!((held.admitted(), held.condition()), (1, Condition::Flowing));
+    }
+
+    #[test]
     fn failures_in_a_row_trip_it_and_people_see_since_when_and_why() {
         let mut story = Story::flowing();
         for _ in 0..TRIP_AFTER {
@@ -525,7 +550,7 @@ mod tests {
     #[test]
     fn a_person_can_resume_out_of_every_condition() {
         let mut throttled_for_a_day = Story::flowing();
-        throttled_for_a_day.attempt_meets(throttled(Some(Timestamp::MAX)));
+        throttled_for_a_day.attempt_meets(throttled(Some(START.plus(MAX_RETRY_AFTER))));
         for mut story in [throttled_for_a_day, Story::tripped()] {
             assert_eq!(story.admitted(), 0);
             story.breaker.resume();

@@ -102,7 +102,11 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("minijinja", &["template"], "the language of conditions and templates"),
     ("postcard", &["store"], "the form of records on disk"),
     ("reqwest", &["send"], "the client of destinations"),
-    ("rustix", &["ingest", "store"], "system calls: the limit of open files; free disk, allocation, syncs"),
+    (
+        "rustix",
+        &["clock", "ingest", "store"],
+        "system calls: the time since the start; the limit of open files; free disk, allocation, syncs",
+    ),
     ("secrecy", &["config"], "keeps secrets out of Debug and wipes them"),
     (
         "serde_json",

@@ -314,7 +314,8 @@ impl Planner {
     /// Until when a failing store is left alone.
     fn store_rests(&self, now: Timestamp) -> Option<Timestamp> {
         match self.store {
-            StoreHealth::FailsUntil(until) if now < until => Some(until),
+            // Longer than it can be: the clock was set back.
+            StoreHealth::FailsUntil(until) if now < until && until.since(now) <= STORE_PAUSE => Some(until),
             StoreHealth::FailsUntil(_) | StoreHealth::Works => None,
         }
     }

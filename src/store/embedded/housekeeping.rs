@@ -77,7 +77,9 @@ impl Housekeeping {
         while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
             self.watch_disk();
             let synced = if self.health.is_unsynced() { self.ask(Command::Sync) } else { Ok(()) };
-            let round_is_due = self.clock.now() >= next_round;
+            let now = self.clock.now();
+            // Later than it can be: the clock was set back.
+            let round_is_due = next_round <= now || next_round > now.plus(interval);
             let done = if round_is_due { self.round() } else { synced.map_err(Into::into) };
             if round_is_due {
                 next_round = self.clock.now().plus(interval);

@@ -25,6 +25,7 @@ use crate::{
         Store, StoreError,
         embedded::{Embedded, OpenError, Options, Report, Retention},
     },
+    telemetry::{Metrics, Opening},
 };
 
 /// How long attempts may go on after a stop. The systemd unit allows more than this and the deadlines of ingest.
@@ -54,16 +55,18 @@ impl Relay {
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let (public_listener, public) = listen("server.listen", config.server.listen).await?;
         let (admin_listener, admin) = listen("admin.listen", config.admin.listen).await?;
-        let store = open_store(&config.queue, &clock).await?;
+        let mut metrics = Metrics::new(clock.now());
+        let store = open_store(&config.queue, &clock, &mut metrics).await?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
 
         let destinations = config.destinations.into_iter().map(destination).collect();
-        let dispatch = Dispatch::start(destinations, Arc::clone(&store), &clock, &stop)?;
+        let dispatch = Dispatch::start(destinations, Arc::clone(&store), &clock, &stop, &metrics)?;
         let settings = ingest::Settings::new(config.server.max_body, config.server.accept_deadline);
         let sources = config.sources.into_iter().map(source).collect();
-        let ingest = Ingest::new(settings, sources, Arc::new(config.routes), Arc::clone(&store), clock.clone());
+        let routes = Arc::new(config.routes);
+        let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), &metrics);
         let controls = controls(&dispatch, &stop);
-        let answers = Admin::new(Arc::clone(&store), clock, controls);
+        let answers = Admin::new(Arc::clone(&store), clock, controls, metrics);
 
         let answers = tracked(admin::serve(admin_listener, Arc::new(answers), stop_admin.clone()));
         let ingest = tracked(ingest::serve(public_listener, Arc::new(ingest), stop.clone()));
@@ -122,16 +125,20 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<(TcpListen
     bind.await.map_err(|source| StartError::Listen { setting, address, source })
 }
 
-async fn open_store(queue: &Queue, clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
+async fn open_store(queue: &Queue, clock: &Clock, metrics: &mut Metrics) -> Result<Arc<dyn Store>, StartError> {
     let retention = Retention {
         delivered: queue.retention,
         dead_letters: queue.dead_letter_retention,
         deduplication: queue.deduplication,
     };
     let options = Options::new(&queue.path, retention, queue.min_free_disk, clock.clone());
+    let options = Options { syncs: metrics.syncs(), ..options };
     let opened = task::spawn_blocking(move || Embedded::open(options)).await;
     let store = opened.map_err(|_| StartError::Bug("the queue"))??;
-    tell(store.report());
+    let report = store.report();
+    tell(report);
+    let index_rebuilds = report.rebuilt.is_some().into();
+    metrics.store_opened(Opening { index_rebuilds, damaged_bytes: report.damaged_bytes });
     Ok(Arc::new(store))
 }
 

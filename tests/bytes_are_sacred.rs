@@ -12,6 +12,7 @@ use atoms_relay::{clock::Clock, dispatch::Dispatch, verify::Verifier};
 use http::HeaderName;
 use support::{
     fixtures::{self, SECRET, Vector},
+    metrics,
     receiver::{DESTINATION, Receiver},
     scripted::{Behaviour, Scripted},
     sender::{PATIENT, to},
@@ -38,7 +39,8 @@ async fn what_arrives_is_what_was_sent_and_its_signature_still_verifies() {
     let receiver = Receiver::start().await;
     let lane = vec![to(DESTINATION, &destination.url("/"))];
     let dispatch =
-        Dispatch::start(lane, Arc::clone(&receiver.store), &Clock::system(), &CancellationToken::new()).unwrap();
+        Dispatch::start(lane, Arc::clone(&receiver.store), &Clock::system(), &CancellationToken::new(), &metrics())
+            .unwrap();
     let verifier = Verifier::new(SIGNATURE, [SECRET]).unwrap();
 
     for (n, vector) in routed().iter().enumerate() {
@@ -65,7 +67,8 @@ async fn a_body_is_the_same_at_each_attempt() {
     let receiver = Receiver::start().await;
     let lane = vec![to(DESTINATION, &destination.url("/"))];
     let dispatch =
-        Dispatch::start(lane, Arc::clone(&receiver.store), &Clock::system(), &CancellationToken::new()).unwrap();
+        Dispatch::start(lane, Arc::clone(&receiver.store), &Clock::system(), &CancellationToken::new(), &metrics())
+            .unwrap();
     let body = fixtures::body("11-byte-exact.json");
     Request::signed(body.clone()).send(receiver.address).await;
     for got in destination.wait_for(3).await {

@@ -1,4 +1,4 @@
-//! The admin listener: health, readiness and the part of `/api/v1` with which people see and steer the relay.
+//! The admin listener: health, readiness, metrics and the part of `/api/v1` with which people see and steer the relay.
 //!
 //! It reads the store and asks it to replay, discard and pause; what a destination is doing it learns through
 //! [`Controls`], so that no other flow is known here. Every answer is made of the types in [`view`].
@@ -9,6 +9,7 @@
 mod answer;
 mod change;
 mod guard;
+mod metrics;
 mod query;
 mod read;
 mod resource;
@@ -27,6 +28,7 @@ use crate::{
     clock::Clock,
     model::{Name, Timestamp},
     store::{DestinationStats, Store},
+    telemetry::Metrics,
 };
 
 /// What the admin listener answers from.
@@ -34,6 +36,7 @@ pub struct Admin {
     store: Arc<dyn Store>,
     clock: Clock,
     controls: Controls,
+    metrics: Metrics,
     started_at: Timestamp,
 }
 
@@ -48,11 +51,11 @@ pub struct Controls {
 }
 
 impl Admin {
-    /// Answers from `store`; the relay counts as started now.
+    /// Answers from `store` and `metrics`; the relay counts as started now.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Clock, controls: Controls) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Clock, controls: Controls, metrics: Metrics) -> Self {
         let started_at = clock.now();
-        Self { store, clock, controls, started_at }
+        Self { store, clock, controls, metrics, started_at }
     }
 
     /// Every configured destination, and those that still have something in the store though the config doesn't name

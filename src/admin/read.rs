@@ -38,6 +38,8 @@ impl Read {
             Self::Events => &[EVENT_FILTERS, &["state"], PAGING],
             Self::Deliveries => &[EVENT_FILTERS, &["destination", "state"], PAGING],
             Self::DeadLetters => &[&["destination"], PAGING],
+            // What others need it for is always shown.
+            Self::Readiness => &[&["verbose"]],
             _ => &[],
         }
     }
@@ -68,7 +70,7 @@ impl Admin {
         json(status, &readiness)
     }
 
-    fn readiness(&self) -> ReadinessView {
+    pub(super) fn readiness(&self) -> ReadinessView {
         let stopping = self.controls.stopping.is_cancelled().then(|| "the relay is stopping".to_owned());
         let checks = [("store", self.store.fault()), ("running", stopping)];
         let checks = checks.map(|(check, reason)| CheckView { check: check.to_owned(), ok: reason.is_none(), reason });

@@ -19,6 +19,8 @@ use crate::model::{DeliveryId, EventId, Name};
 enum Resource {
     Read(Read),
     Change(Change),
+    /// In the format that the client accepts.
+    Metrics,
 }
 
 impl Admin {
@@ -35,7 +37,8 @@ impl Admin {
                 guard::check_origin(request.headers(), &host)?;
                 self.change(what, request).await
             }
-            (Resource::Read(_), _) => Err(Problem::method_not_allowed("GET, HEAD")),
+            (Resource::Metrics, &Method::GET | &Method::HEAD) => self.show_metrics(request.headers()).await,
+            (Resource::Read(_) | Resource::Metrics, _) => Err(Problem::method_not_allowed("GET, HEAD")),
             (Resource::Change(_), _) => Err(Problem::method_not_allowed("POST")),
         }
     }
@@ -47,8 +50,9 @@ impl Resource {
         match segments.as_slice() {
             ["healthz"] => Ok(Self::Read(Read::Health)),
             ["readyz"] => Ok(Self::Read(Read::Readiness)),
+            ["metrics"] => Ok(Self::Metrics),
             ["api", "v1", rest @ ..] => Self::of_api(rest),
-            _ => Err(Problem::not_found("nothing is here: see /healthz, /readyz and /api/v1/status")),
+            _ => Err(Problem::not_found("nothing is here: see /healthz, /readyz, /metrics and /api/v1/status")),
         }
     }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     attempts::Attempts,
+    count,
     messages::{Action, Found, Input, Moment},
     notices,
     planner::{self, Planner},
@@ -22,6 +23,7 @@ use crate::{
     clock::Clock,
     model::{Name, Timestamp},
     store::{Settled, Settlement, Store, StoreError},
+    telemetry::LaneMetrics,
 };
 
 /// What a lease lasts beyond the longest attempts: for a task that has to wait for a processor, and for a store that
@@ -54,6 +56,8 @@ pub(super) struct Surroundings {
     pub(super) condition: Arc<watch::Sender<Condition>>,
     /// When to end.
     pub(super) stops: Stops,
+    /// Where it counts.
+    pub(super) metrics: Arc<LaneMetrics>,
 }
 
 /// One destination's lane.
@@ -93,6 +97,7 @@ impl Lane {
         let mut input = Input::Nudged;
         loop {
             let moment = self.moment();
+            count::input(&self.around.metrics, &input, moment.now);
             for action in self.planner.apply(input, &moment) {
                 self.perform(action);
             }

@@ -10,6 +10,7 @@
 //! Deliveries for a destination that the config doesn't name have no lane. They stay where they are until it is named again.
 
 mod attempts;
+mod count;
 mod lane;
 mod messages;
 mod notices;
@@ -36,6 +37,7 @@ use crate::{
     retry::RetryPolicy,
     send::{Client, ClientError, Timeouts},
     store::{Pause, Store},
+    telemetry::{LaneMetrics, Metrics},
     transform::Target,
 };
 
@@ -68,7 +70,7 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// Starts a lane for each destination. They take nothing new once `stop` is cancelled.
+    /// Starts a lane for each destination, which counts in `metrics`. They take nothing new once `stop` is cancelled.
     ///
     /// # Errors
     /// [`StartError`] when a destination can't be called at all; nothing runs then.
@@ -77,6 +79,7 @@ impl Dispatch {
         store: Arc<dyn Store>,
         clock: &Clock,
         stop: &CancellationToken,
+        metrics: &Metrics,
     ) -> Result<Self, StartError> {
         let stops = Stops { gently: stop.child_token(), at_once: CancellationToken::new() };
         let mut lanes = JoinSet::new();
@@ -85,7 +88,8 @@ impl Dispatch {
             let name = destination.name.clone();
             let client = Client::new(&destination.target.url, destination.timeouts)
                 .map_err(|source| StartError { destination: name.clone(), source })?;
-            let (around, visible) = surroundings(&destination, &store, clock, &stops);
+            let lane_metrics = Arc::new(metrics.lane(&name));
+            let (around, visible) = surroundings(&destination, &store, clock, &stops, lane_metrics);
             shown.insert(name.clone(), visible);
             let run = move || lane(&destination, client.clone(), around.clone()).run();
             lanes.spawn(supervised(name, run, stops.gently.clone()));
@@ -165,6 +169,7 @@ fn surroundings(
     store: &Arc<dyn Store>,
     clock: &Clock,
     stops: &Stops,
+    metrics: Arc<LaneMetrics>,
 ) -> (Surroundings, Shown) {
     let (condition, shown) = watch::channel(Condition::Flowing);
     let resume = Arc::new(Notify::new());
@@ -176,6 +181,7 @@ fn surroundings(
         resume: Arc::clone(&resume),
         condition: Arc::new(condition),
         stops: stops.clone(),
+        metrics,
     };
     (around, Shown { condition: shown, resume })
 }

@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use crate::{
     model::{EventId, Name},
     store::StoreError,
+    telemetry::RefusalReason,
     verify,
 };
 
@@ -35,6 +36,14 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// The event that it is about.
+    pub(super) const fn event(self) -> Option<EventId> {
+        match self {
+            Self::Healthy => None,
+            Self::Accepted(id) | Self::Duplicate(id) | Self::Quarantined(id) => Some(id),
+        }
+    }
+
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let body = match self {
             Self::Healthy => r#"{"status":"serving"}"#.to_owned(),
@@ -123,6 +132,23 @@ impl Refused {
             response.headers_mut().insert(name, value);
         }
         response
+    }
+
+    /// The reason, as it is counted.
+    pub(super) const fn reason(&self) -> RefusalReason {
+        match self {
+            Self::NotFound => RefusalReason::Path,
+            Self::Method { .. } => RefusalReason::Method,
+            Self::Host => RefusalReason::Host,
+            Self::Encoded => RefusalReason::Encoding,
+            Self::TooLarge { .. } => RefusalReason::TooLarge,
+            Self::TooSlow => RefusalReason::TooSlow,
+            Self::Broken(_) => RefusalReason::Broken,
+            Self::Forged { .. } => RefusalReason::Signature,
+            Self::NoMemory => RefusalReason::Memory,
+            Self::NotStored(StoreError::DiskFull(_)) => RefusalReason::DiskFull,
+            Self::NotStored(_) | Self::NotInTime | Self::NoDice(_) => RefusalReason::Store,
+        }
     }
 
     /// What a stranger may know.

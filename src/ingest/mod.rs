@@ -14,6 +14,7 @@ mod answer;
 mod body;
 mod connection;
 mod connections;
+mod count;
 mod head;
 mod receipt;
 mod receive;
@@ -23,8 +24,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
+use self::count::Counts;
 pub use self::server::serve;
-use crate::{clock::Clock, model::Name, route::Routes, store::Store, verify::Verifier};
+use crate::{clock::Clock, model::Name, route::Routes, store::Store, telemetry::Metrics, verify::Verifier};
 
 /// The bounds of ingest. [`Settings::new`] derives all that people don't set.
 #[derive(Debug, Clone)]
@@ -90,12 +92,14 @@ pub struct Ingest {
     store: Arc<dyn Store>,
     clock: Clock,
     memory: body::Memory,
+    counts: Counts,
     /// Commits that have begun. [`serve`] awaits them; each is bounded by the accept deadline and one call of the store.
     commits: TaskTracker,
 }
 
 impl Ingest {
-    /// An ingest for `sources` that stores what it accepts in `store`, for the destinations that `routes` name.
+    /// An ingest for `sources` that stores what it accepts in `store`, for the destinations that `routes` name, and counts in
+    /// `metrics`.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -103,8 +107,10 @@ impl Ingest {
         routes: Arc<Routes>,
         store: Arc<dyn Store>,
         clock: Clock,
+        metrics: &Metrics,
     ) -> Self {
         let memory = body::Memory::for_bodies_up_to(settings.max_body);
-        Self { settings, sources, routes, store, clock, memory, commits: TaskTracker::new() }
+        let counts = Counts::new(&sources, metrics);
+        Self { settings, sources, routes, store, clock, memory, counts, commits: TaskTracker::new() }
     }
 }

@@ -18,7 +18,8 @@ use crate::{
 pub(super) struct Receipt {
     /// The event's id.
     pub(super) id: EventId,
-    source: Name,
+    /// Who signed it.
+    pub(super) source: Name,
     received_at: Timestamp,
     content_type: Option<HeaderValue>,
     signature: (HeaderName, HeaderValue),

@@ -13,6 +13,7 @@ use super::{
     Ingest, Source,
     answer::{Answer, Refused},
     body::{self, Share},
+    count::{Kind, Pending},
     head::{self, Wanted},
     receipt::Receipt,
 };
@@ -33,13 +34,18 @@ pub(super) async fn receive(
     // hyper hides a Content-Length beside a Transfer-Encoding. RFC 9112 section 6.1 wants such connections closed, for
     // somebody between us may have split the bytes in another way.
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let mut response = match ingest.answer(request).await {
-        Ok(answer) => answer.into_response(),
+    let counting = Arc::clone(&ingest);
+    let metrics = counting.counts.at(request.uri().path());
+    let pending = Pending::new(metrics);
+    let (mut response, event) = match ingest.answer(request).await {
+        Ok(answer) => (answer.into_response(), answer.event()),
         Err(refused) => {
             refused.log();
-            refused.into_response()
+            metrics.refused(refused.reason());
+            (refused.into_response(), None)
         }
     };
+    pending.answered(response.status(), event);
     if is_chunked {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -57,7 +63,9 @@ impl Ingest {
             Wanted::HandIn(source) => source,
         };
         let (body, share) = body::read(body, max_body, &self.memory, head_at + self.settings.body_deadline).await?;
+        let length = body.len();
         let receipt = self.verify(source, &head, body)?;
+        self.counts.of(&source.name).body(length);
         self.commit_by(deadline, receipt, share).await
     }
 
@@ -91,14 +99,29 @@ impl Ingest {
     async fn commit(&self, receipt: &Receipt, deadline: Instant) -> Result<Answer, Refused> {
         loop {
             let event = receipt.event(&self.routes);
-            let is_readable = event.event.reading.envelope().is_some();
+            let kind = Kind::of(&event);
             match self.store.accept(event).await {
-                // An attempt that failed may have stored it all the same.
-                Ok(Acceptance::Duplicate(first)) if first != receipt.id => return Ok(Answer::Duplicate(first)),
-                Ok(_) if is_readable => return Ok(Answer::Accepted(receipt.id)),
-                Ok(_) => return Ok(Answer::Quarantined(receipt.id)),
+                Ok(acceptance) => return Ok(self.stored(receipt, &kind, acceptance)),
                 Err(StoreError::DiskFull(_)) if Instant::now() + RETRY_PAUSE < deadline => sleep(RETRY_PAUSE).await,
                 Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn stored(&self, receipt: &Receipt, kind: &Kind, acceptance: Acceptance) -> Answer {
+        let metrics = self.counts.of(&receipt.source);
+        match acceptance {
+            // An attempt that failed may have stored it all the same: then it is the first.
+            Acceptance::Duplicate(first) if first != receipt.id => {
+                metrics.duplicate();
+                Answer::Duplicate(first)
+            }
+            Acceptance::Created | Acceptance::Duplicate(_) => {
+                kind.count(metrics);
+                match kind {
+                    Kind::Readable { .. } => Answer::Accepted(receipt.id),
+                    Kind::Quarantined => Answer::Quarantined(receipt.id),
+                }
             }
         }
     }

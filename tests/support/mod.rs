@@ -15,6 +15,7 @@ pub mod wire;
 
 use std::time::Duration;
 
+use atoms_relay::{clock::Clock, telemetry::Metrics};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longer than anything takes on a machine that is busy with other tests.
@@ -41,4 +42,9 @@ pub async fn eventually<T>(doing: &str, mut question: impl AsyncFnMut() -> Optio
         assert!(Instant::now() < end, "{doing} took longer than {DEADLINE:?}");
         sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Metrics of a relay, or of the part of one, that starts now.
+pub fn metrics() -> Metrics {
+    Metrics::new(Clock::system().now())
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     disk::TroubledDisk,
     fixtures::{SECOND_SECRET, SECRET},
-    within,
+    metrics, within,
 };
 
 /// The longest body that it takes, unless a test wants another.
@@ -72,7 +72,8 @@ impl Receiver {
         adjust(&mut settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let ingest = Ingest::new(settings, sources(), Arc::new(routes()), Arc::clone(&store), Clock::system());
+        let ingest =
+            Ingest::new(settings, sources(), Arc::new(routes()), Arc::clone(&store), Clock::system(), &metrics());
         let mut serving = JoinSet::new();
         serving.spawn(ingest::serve(listener, Arc::new(ingest), stop.clone()));
         Self { address, store, directory, stop, serving }

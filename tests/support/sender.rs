@@ -24,7 +24,7 @@ use http::{HeaderMap, Method};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{eventually, fixtures, within};
+use super::{eventually, fixtures, metrics, within};
 
 /// Longer than any attempt on loopback takes, unless a destination hangs.
 pub const PATIENT: Duration = Duration::from_secs(20);
@@ -72,7 +72,7 @@ impl Sender {
     pub fn start_in(directory: TempDir, destinations: Vec<Destination>) -> Self {
         let store = open(directory.path());
         let stop = CancellationToken::new();
-        let dispatch = Dispatch::start(destinations, Arc::clone(&store), &Clock::system(), &stop).unwrap();
+        let dispatch = Dispatch::start(destinations, Arc::clone(&store), &Clock::system(), &stop, &metrics()).unwrap();
         Self { store, dispatch, directory, stop }
     }
 

@@ -22,6 +22,7 @@ async fn a_relay_that_stops_is_alive_but_not_ready() {
         json!({ "ready": true, "checks": [{ "check": "store", "ok": true }, { "check": "running", "ok": true }] });
     let answer = window.get("/readyz").await;
     assert_eq!((answer.status, serde_json::from_str(&answer.body).ok()), (200, Some(ready)));
+    assert_eq!(window.get("/readyz?verbose").await.body, answer.body);
 
     window.stopping.cancel();
     let answer = window.get("/readyz").await;

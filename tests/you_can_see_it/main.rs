@@ -7,6 +7,7 @@ mod support;
 
 mod admin_api;
 mod commands;
+mod metrics;
 mod stopped_queue;
 mod walk;
 mod window;

@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    fixtures,
+    fixtures, metrics,
     receiver::{DESTINATION, Receiver},
     wire::{Answer, Request},
     within,
@@ -76,7 +76,7 @@ impl Window {
             }),
             stopping: stopping.clone(),
         };
-        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), clock, controls));
+        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), clock, controls, metrics()));
         let mut serving = JoinSet::new();
         serving.spawn(admin::serve(listener, admin, CancellationToken::new()));
         Self { receiver, address, stopping, conditions, resumed, _serving: serving }

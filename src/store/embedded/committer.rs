@@ -9,6 +9,7 @@ use std::{
     collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use tokio::sync::mpsc;
@@ -31,6 +32,7 @@ use crate::{
     clock::Clock,
     model::{DeliveryId, DeliveryState, EventId, Name, NewEvent, Timestamp, Verdict},
     store::{Acceptance, Replayed, Settled, Settlement, StoreError},
+    telemetry::Durations,
 };
 
 /// Commands in one batch at most. 64 busy connections fill batches of 40; more than this only makes the first of a batch
@@ -63,6 +65,7 @@ pub(super) struct Committer {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
     pub(super) boot_id: String,
+    pub(super) syncs: Durations,
 }
 
 /// A batch in the making.
@@ -343,7 +346,9 @@ impl Committer {
                 self.health.set_unsynced(true);
             }
             Durability::Synced => {
+                let began = Instant::now();
                 self.journal.sync()?;
+                self.syncs.note(began.elapsed(), None);
                 self.health.set_unsynced(false);
             }
         }

@@ -129,7 +129,7 @@ impl Embedded {
     /// # Errors
     /// [`OpenError`]; nothing on disk was made worse.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let Options { path, retention, min_free_disk, segment_bytes, housekeeping_every, disk, boot_id, clock } =
+        let Options { path, retention, min_free_disk, segment_bytes, housekeeping_every, disk, boot_id, clock, syncs } =
             options;
         disk.create_dir_all(&path).map_err(|error| OpenError::io("create", &path, error))?;
         let lock = Arc::new(Lock::take(&path).map_err(|error| OpenError::lock(&path, error))?);
@@ -185,6 +185,7 @@ impl Embedded {
             disk,
             dir: path.clone(),
             boot_id,
+            syncs,
         };
         let threads = Threads::start(committer, commands, housekeeping.clone(), housekeeping_every)
             .map_err(|error| OpenError::io("start the threads for", &path, error))?;

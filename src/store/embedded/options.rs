@@ -11,7 +11,7 @@ use super::{
     Retention,
     disk::{Disk, RealDisk},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, telemetry::Durations};
 
 /// Segments are about this long. Small enough that space comes back soon, large enough that a million events make 90 files.
 pub(super) const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -38,6 +38,8 @@ pub struct Options {
     pub boot_id: String,
     /// The time.
     pub clock: Clock,
+    /// Where it is noted how long syncs take.
+    pub syncs: Durations,
 }
 
 impl Options {
@@ -56,6 +58,7 @@ impl Options {
             disk: Arc::new(RealDisk),
             boot_id: present_boot(&clock),
             clock,
+            syncs: Durations::default(),
         }
     }
 }

@@ -1,0 +1,57 @@
+//! What is counted of what happens to a lane.
+
+use super::messages::{Ended, Input};
+use crate::{
+    model::{FailureKind, Outcome, Timestamp, Verdict},
+    outcome::Meaning,
+    store::Settled,
+    telemetry::{AttemptEnd, LaneMetrics},
+};
+
+/// Counts what has happened until `now`.
+pub(super) fn input(metrics: &LaneMetrics, input: &Input, now: Timestamp) {
+    match input {
+        Input::Ended(ended) => ended.iter().for_each(|ended| attempt(metrics, ended, now)),
+        Input::Settled(settlements, Ok(answers)) => {
+            for (settlement, answer) in settlements.iter().zip(answers) {
+                if let (Verdict::Dead(reason), Settled::Recorded) = (settlement.verdict, answer) {
+                    metrics.died(reason);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn attempt(metrics: &LaneMetrics, ended: &Ended, now: Timestamp) {
+    let (event, end) = (ended.id.event, end(ended));
+    metrics.attempted(event, end, ended.attempt.took);
+    if end == AttemptEnd::Delivered {
+        metrics.delivered(event, now.since(ended.delivery.since));
+    }
+}
+
+/// How an attempt ended: what an answer means, or why there was none.
+fn end(ended: &Ended) -> AttemptEnd {
+    match (&ended.attempt.outcome, ended.meaning) {
+        (Outcome::Failed { kind, .. }, _) => failure(*kind),
+        (_, Meaning::Success) => AttemptEnd::Delivered,
+        (_, Meaning::Retry(_)) => AttemptEnd::Failed,
+        (_, Meaning::Throttled { .. }) => AttemptEnd::Throttled,
+        (_, Meaning::RejectEvent) => AttemptEnd::Rejected,
+        (_, Meaning::StopDestination { .. }) => AttemptEnd::Stopped,
+        (_, Meaning::Unsendable) => AttemptEnd::Unsendable,
+        (_, Meaning::Undecided) => AttemptEnd::Interrupted,
+    }
+}
+
+const fn failure(kind: FailureKind) -> AttemptEnd {
+    match kind {
+        FailureKind::Connect => AttemptEnd::NoConnection,
+        FailureKind::Timeout => AttemptEnd::Timeout,
+        FailureKind::Broken => AttemptEnd::Broken,
+        FailureKind::Unsendable => AttemptEnd::Unsendable,
+        FailureKind::Interrupted => AttemptEnd::Interrupted,
+        FailureKind::Bug => AttemptEnd::Bug,
+    }
+}

@@ -19,6 +19,8 @@ pub mod verify;
 pub mod template;
 pub mod route;
 pub mod transform;
+pub mod auth;
+pub mod address;
 pub mod outcome;
 pub mod retry;
 pub mod breaker;

@@ -122,7 +122,13 @@ const fn stop(advice: &'static str) -> Meaning {
 
 const fn of_failure(kind: FailureKind) -> Meaning {
     match kind {
-        FailureKind::Connect | FailureKind::Timeout | FailureKind::Broken => Meaning::Retry(Fault::Destination),
+        FailureKind::Connect | FailureKind::Timeout | FailureKind::Broken | FailureKind::Token => {
+            Meaning::Retry(Fault::Destination)
+        }
+        // A name that leads where it shouldn't is put right in the DNS, without anybody touching the relay. Meanwhile the
+        // breaker sees to it that it is looked up now and then only.
+        FailureKind::Forbidden => Meaning::Retry(Fault::Destination),
+        FailureKind::Credentials => stop("the token endpoint refuses the credentials, correct `auth`"),
         FailureKind::Bug => Meaning::Retry(Fault::Event),
         FailureKind::Unsendable => Meaning::Unsendable,
         FailureKind::Interrupted => Meaning::Undecided,
@@ -221,9 +227,16 @@ mod tests {
     #[test]
     fn every_failure_has_one_meaning() {
         let of = |kind| Meaning::of(&Err(Failure { kind, detail: String::new() }), NOW);
-        for kind in [FailureKind::Connect, FailureKind::Timeout, FailureKind::Broken] {
+        for kind in [
+            FailureKind::Connect,
+            FailureKind::Timeout,
+            FailureKind::Broken,
+            FailureKind::Token,
+            FailureKind::Forbidden,
+        ] {
             assert_eq!(of(kind), Meaning::Retry(Fault::Destination));
         }
+        assert_eq!(name(of(FailureKind::Credentials)), "stop");
         assert_eq!(of(FailureKind::Bug), Meaning::Retry(Fault::Event));
         assert_eq!(of(FailureKind::Unsendable), Meaning::Unsendable);
         assert_eq!(of(FailureKind::Interrupted), Meaning::Undecided);

@@ -20,7 +20,7 @@ use crate::{
     config::{Config, Destination, Queue, Source},
     dispatch::{self, Dispatch},
     ingest::{self, Ingest},
-    send::Timeouts,
+    send::{Settings, Timeouts, Trust},
     store::{
         Store, StoreError,
         embedded::{Embedded, OpenError, Options, Report, Retention},
@@ -151,10 +151,17 @@ fn tell(report: &Report) {
 }
 
 fn destination(configured: Destination) -> dispatch::Destination {
+    let token_url = configured.grant.as_ref().map(|grant| &grant.token_url);
+    let settings = Settings {
+        timeouts: Timeouts { connect: configured.connect_timeout, total: configured.timeout },
+        trust: Trust::for_calls_to(token_url.into_iter().chain([&configured.target.url])),
+        policy: configured.policy,
+        grant: configured.grant,
+    };
     dispatch::Destination {
         name: configured.name,
         target: configured.target,
-        timeouts: Timeouts { connect: configured.connect_timeout, total: configured.timeout },
+        settings,
         concurrency: configured.concurrency,
         retry: configured.retry,
     }

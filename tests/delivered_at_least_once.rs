@@ -13,7 +13,7 @@ use atoms_relay::{
     clock::Clock,
     dispatch::Destination,
     model::{Attempt, DeadReason, DeliveryState, FailureKind, Outcome},
-    send::Timeouts,
+    send::{Settings, Timeouts},
     store::{Pause, Replayed},
 };
 use support::{
@@ -47,7 +47,8 @@ fn failures(attempts: &[Attempt]) -> Vec<FailureKind> {
 
 /// Impatient, for destinations that hang.
 fn hasty(destination: Destination) -> Destination {
-    Destination { timeouts: Timeouts { connect: PATIENT, total: 200 * MILLISECOND }, ..destination }
+    let timeouts = Timeouts { connect: PATIENT, total: 200 * MILLISECOND };
+    Destination { settings: Settings { timeouts, ..destination.settings }, ..destination }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,11 +16,13 @@ use super::{
 const HARMLESS_KEYS: &[&str] = &[
     "accept_deadline",
     "agents",
+    "allow_private",
     "body",
     "concurrency",
     "connect_timeout",
     "dead_letter_retention",
     "deduplication",
+    "default_ttl",
     "events",
     "listen",
     "max_body",

@@ -49,7 +49,9 @@ pub use self::{
     problem::{Position, Problem, Problems, Severity},
     render::Colour,
 };
-use crate::{model::Name, retry::RetryPolicy, route::Routes, transform::Target, verify::Verifier};
+use crate::{
+    address::Policy, auth::Grant, model::Name, retry::RetryPolicy, route::Routes, transform::Target, verify::Verifier,
+};
 
 /// A configuration that the relay can run.
 #[derive(Debug, Clone)]
@@ -121,6 +123,10 @@ pub struct Destination {
     pub name: Name,
     /// Where it is and what it wants to see.
     pub target: Target,
+    /// How access tokens are got, where it wants one.
+    pub grant: Option<Grant>,
+    /// Which addresses it may have.
+    pub policy: Policy,
     /// How long connecting may take; at most `timeout`.
     pub connect_timeout: Duration,
     /// How long an attempt may take as a whole.
@@ -152,6 +158,8 @@ const SECTIONS: &[(&str, &Keys)] = &[
     ("`retry` of [destination.NAME]", &destination::RETRY_KEYS),
     ("`auth` of [destination.NAME]", &destination::AUTH_KEYS),
     ("`basic` in `auth` of [destination.NAME]", &destination::BASIC_KEYS),
+    ("`header` in `auth` of [destination.NAME]", &destination::HEADER_KEYS),
+    ("`oauth2` in `auth` of [destination.NAME]", &destination::OAUTH2_KEYS),
     ("[[route]]", &route::KEYS),
     ("a secret", &secret::KEYS),
 ];

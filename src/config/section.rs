@@ -70,9 +70,17 @@ impl<'t> Section<'t> {
 
     /// The table under a key of this section, empty when there is none.
     pub(super) fn table(&self, key: &'static str, keys: &Keys, reader: &mut Reader<'_>) -> Self {
-        let title = format!("`{key}` of {}", self.title);
-        let empty = Self { title: title.clone(), span: self.span(), table: None };
-        self.field(key).and_then(|field| Self::of(title, &field, keys, reader)).unwrap_or(empty)
+        let empty = Self { title: self.title_of(key), span: self.span(), table: None };
+        self.given_table(key, keys, reader).unwrap_or(empty)
+    }
+
+    /// The table under a key of this section, if there is one.
+    pub(super) fn given_table(&self, key: &str, keys: &Keys, reader: &mut Reader<'_>) -> Option<Self> {
+        Self::of(self.title_of(key), &self.field(key)?, keys, reader)
+    }
+
+    fn title_of(&self, key: &str) -> String {
+        format!("`{key}` of {}", self.title)
     }
 
     /// What people call the section.

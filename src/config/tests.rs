@@ -1,5 +1,6 @@
 //! The whole room: files with mistakes, and what people are told.
 
+mod auth;
 mod example;
 mod messages;
 mod robustness;

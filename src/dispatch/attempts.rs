@@ -110,10 +110,16 @@ fn next_number(claim: &Claim) -> u32 {
     claim.delivery.attempts.saturating_add(1)
 }
 
-/// Makes the request and sends it.
+/// Shows who we are, makes the request and sends it.
 async fn tried(client: Client, target: Arc<Target>, claim: Claim) -> Tried {
+    let credentials = match client.credentials().await {
+        Ok(credentials) => credentials,
+        Err(failure) => return Tried { request: target.shown(), sent: Err(failure) },
+    };
     match transform::outbound(&target, &claim.event, &claim.delivery, next_number(&claim)) {
-        Ok(mut request) => Tried { request: mem::take(&mut request.shown), sent: client.send(request).await },
+        Ok(mut request) => {
+            Tried { request: mem::take(&mut request.shown), sent: client.send(request, &credentials).await }
+        }
         Err(reason) => {
             let failure = Failure { kind: FailureKind::Unsendable, detail: reason.to_string() };
             Tried { request: target.shown(), sent: Err(failure) }
@@ -130,15 +136,21 @@ mod tests {
 
     use super::*;
     use crate::{
+        address::Policy,
         model::{Delivery, Event, EventId, Name, OriginalHeaders, Outcome, Reading},
         outcome::Fault,
-        send::Timeouts,
+        send::{Settings, Timeouts, Trust},
         store::ClaimToken,
     };
 
     fn attempts() -> Attempts {
         let url: url::Url = "http://127.0.0.1:1/hook".parse().unwrap();
-        let client = Client::new(&url, Timeouts { connect: Duration::from_secs(9), total: Duration::from_secs(9) });
+        let client = Client::new(Settings {
+            timeouts: Timeouts { connect: Duration::from_secs(9), total: Duration::from_secs(9) },
+            trust: Trust::Nobody,
+            policy: Policy::AllowPrivate,
+            grant: None,
+        });
         let target = Target { method: Method::POST, url, secret_url: false, headers: HeaderMap::new() };
         Attempts::new(target, client.unwrap(), Clock::from_fn(|| Timestamp::from_millis(1_000)))
     }

@@ -53,5 +53,7 @@ const fn failure(kind: FailureKind) -> AttemptEnd {
         FailureKind::Unsendable => AttemptEnd::Unsendable,
         FailureKind::Interrupted => AttemptEnd::Interrupted,
         FailureKind::Bug => AttemptEnd::Bug,
+        FailureKind::Token => AttemptEnd::NoToken,
+        FailureKind::Forbidden | FailureKind::Credentials => AttemptEnd::Stopped,
     }
 }

@@ -35,7 +35,7 @@ use crate::{
     clock::Clock,
     model::Name,
     retry::RetryPolicy,
-    send::{Client, ClientError, Timeouts},
+    send::{self, Client, ClientError},
     store::{Pause, Store},
     telemetry::{LaneMetrics, Metrics},
     transform::Target,
@@ -54,8 +54,8 @@ pub struct Destination {
     pub name: Name,
     /// Where and how it wants to be called.
     pub target: Target,
-    /// How long it may take.
-    pub timeouts: Timeouts,
+    /// How it is called.
+    pub settings: send::Settings,
     /// How many attempts may be on their way at once.
     pub concurrency: NonZeroUsize,
     /// How failed deliveries are tried again.
@@ -86,10 +86,10 @@ impl Dispatch {
         let mut shown = BTreeMap::new();
         for destination in destinations {
             let name = destination.name.clone();
-            let client = Client::new(&destination.target.url, destination.timeouts)
+            let client = Client::new(destination.settings.clone())
                 .map_err(|source| StartError { destination: name.clone(), source })?;
             let lane_metrics = Arc::new(metrics.lane(&name));
-            let (around, visible) = surroundings(&destination, &store, clock, &stops, lane_metrics);
+            let (around, visible) = surroundings(name.clone(), &client, &store, clock, &stops, lane_metrics);
             shown.insert(name.clone(), visible);
             let run = move || lane(&destination, client.clone(), around.clone()).run();
             lanes.spawn(supervised(name, run, stops.gently.clone()));
@@ -165,7 +165,8 @@ pub struct StartError {
 
 /// What a lane needs around it, and what people see of it.
 fn surroundings(
-    destination: &Destination,
+    name: Name,
+    client: &Client,
     store: &Arc<dyn Store>,
     clock: &Clock,
     stops: &Stops,
@@ -174,8 +175,8 @@ fn surroundings(
     let (condition, shown) = watch::channel(Condition::Flowing);
     let resume = Arc::new(Notify::new());
     let around = Surroundings {
-        name: destination.name.clone(),
-        timeout: destination.timeouts.total,
+        name,
+        timeout: client.longest_attempt(),
         store: Arc::clone(store),
         clock: clock.clone(),
         resume: Arc::clone(&resume),

@@ -238,6 +238,12 @@ pub enum FailureKind {
     Interrupted,
     /// The relay's own code failed.
     Bug,
+    /// The address is one that may not be called.
+    Forbidden,
+    /// No access token could be had.
+    Token,
+    /// No access token is given for these credentials.
+    Credentials,
 }
 
 impl fmt::Display for Outcome {
@@ -258,6 +264,9 @@ impl fmt::Display for FailureKind {
             Self::Unsendable => "not sendable",
             Self::Interrupted => "interrupted by a stop of the relay",
             Self::Bug => "a bug in the relay, please report it",
+            Self::Forbidden => "forbidden address",
+            Self::Token => "no access token",
+            Self::Credentials => "credentials refused",
         })
     }
 }

@@ -10,16 +10,21 @@
 //!   failed; [`POOL_IDLE`] keeps the rest of that race small;
 //! - read a body without a bound, or unpack one.
 
+mod connections;
+mod guard;
 mod reply;
+mod tokens;
 
-use std::{error::Error, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, header};
-use reqwest::redirect;
 use url::Url;
 
+pub use self::tokens::Credentials;
+use self::{connections::Connections, guard::Guard, tokens::Tokens};
 use crate::{
-    model::FailureKind,
+    address::Policy,
+    auth::Grant,
     outcome::{Failure, Reply},
     transform::OutboundRequest,
 };
@@ -41,77 +46,118 @@ pub struct Timeouts {
     pub total: Duration,
 }
 
+/// Whose certificates are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// Nobody's: for plain `http` nothing has to be believed, and loading the system's takes longer than all else at a
+    /// start.
+    Nobody,
+    /// Those that the system trusts.
+    System,
+}
+
+impl Trust {
+    /// What calls to `urls` need.
+    pub fn for_calls_to<'u>(urls: impl IntoIterator<Item = &'u Url>) -> Self {
+        if urls.into_iter().all(|url| url.scheme() == "http") { Self::Nobody } else { Self::System }
+    }
+}
+
+/// How a destination is called.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long it may take.
+    pub timeouts: Timeouts,
+    /// Whose certificates are believed.
+    pub trust: Trust,
+    /// Which addresses may be called.
+    pub policy: Policy,
+    /// How access tokens are got, where the destination wants one.
+    pub grant: Option<Grant>,
+}
+
 /// A reply, or why there is none.
 pub type Sent = Result<Reply, Failure>;
 
-/// The connections to one destination. Cheap to clone; clones share them.
+/// The way to one destination. Cheap to clone; clones share connections and tokens.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    connections: Connections,
+    tokens: Option<Arc<Tokens>>,
     timeouts: Timeouts,
 }
 
 impl Client {
-    /// A client for the destination at `url`.
+    /// A client that calls as `settings` say.
     ///
     /// # Errors
     /// [`ClientError`] when the machine's certificates of trust can't be loaded, which `https` needs.
-    pub fn new(url: &Url, timeouts: Timeouts) -> Result<Self, ClientError> {
-        let builder = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .connect_timeout(timeouts.connect)
-            .timeout(timeouts.total)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_keepalive(TCP_KEEPALIVE)
-            .tcp_nodelay(true);
-        // Without redirects nothing but `https` needs the certificates; loading them takes longer than all else at a start.
-        let builder = if url.scheme() == "https" { builder } else { builder.tls_certs_only([]) };
-        let http = builder.build().map_err(|error| ClientError(words(&error)))?;
-        Ok(Self { http, timeouts })
+    pub fn new(settings: Settings) -> Result<Self, ClientError> {
+        let guard = Guard::new(settings.policy);
+        Self::guarded(settings, guard)
+    }
+
+    fn guarded(settings: Settings, guard: Guard) -> Result<Self, ClientError> {
+        let Settings { timeouts, trust, grant, .. } = settings;
+        let connections = Connections::new(timeouts, &trust, guard)?;
+        let tokens = grant.map(|grant| Arc::new(Tokens::new(grant, connections.clone())));
+        Ok(Self { connections, tokens, timeouts })
+    }
+
+    /// What an attempt needs to show who we are: an access token, which may have to be fetched first, or nothing, where
+    /// all credentials are constant.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no token; its words say that it is about the token.
+    pub async fn credentials(&self) -> Result<Credentials, Failure> {
+        match &self.tokens {
+            Some(tokens) => tokens.current().await,
+            None => Ok(Credentials::default()),
+        }
+    }
+
+    /// Others in place of credentials that the destination doesn't take any more (401): a new token, unless another attempt
+    /// has got one since. Constant credentials stay what they are.
+    ///
+    /// # Errors
+    /// As those of [`Self::credentials`].
+    pub async fn refresh(&self, refused: &Credentials) -> Result<Credentials, Failure> {
+        match &self.tokens {
+            Some(tokens) => tokens.instead_of(refused).await,
+            None => Ok(refused.clone()),
+        }
+    }
+
+    /// Whether [`Self::refresh`] can bring anything new.
+    #[must_use]
+    pub fn can_refresh(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// The longest that an attempt can take: each request its whole time-out. With tokens there are up to six of them: to
+    /// wait for somebody else's token request and then to make one, to send, and after a 401 all of it once more.
+    #[must_use]
+    pub fn longest_attempt(&self) -> Duration {
+        self.timeouts.total.saturating_mul(if self.can_refresh() { 6 } else { 1 })
     }
 
     /// Sends a request and waits for its reply, at most for the whole time-out.
     ///
     /// # Errors
     /// [`Failure`] when there is no status. Once there is one it counts, even if the body that follows breaks off.
-    pub async fn send(&self, request: OutboundRequest) -> Sent {
+    pub async fn send(&self, request: OutboundRequest, credentials: &Credentials) -> Sent {
         let OutboundRequest { method, url, mut headers, body, .. } = request;
         if body.is_empty() {
             // hyper leaves it out then, and some servers answer 411.
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let sent = self.http.request(method, url).headers(headers).body(body).send().await;
-        match sent {
-            Ok(response) => Ok(reply::read(response).await),
-            Err(error) => Err(self.failure(&error.without_url())),
+        if let Some(authorization) = credentials.authorization() {
+            headers.insert(header::AUTHORIZATION, authorization.clone());
         }
+        let request = |http: &reqwest::Client| http.request(method, url).headers(headers).body(body);
+        let response = self.connections.exchange(request).await?;
+        Ok(reply::read(response).await)
     }
-
-    fn failure(&self, error: &reqwest::Error) -> Failure {
-        let Timeouts { connect, total } = self.timeouts;
-        let (kind, detail) = match (error.is_connect(), error.is_timeout()) {
-            _ if error.is_builder() => (FailureKind::Unsendable, words(error)),
-            (true, true) => (FailureKind::Connect, format!("nothing within {connect:?}")),
-            (true, false) => (FailureKind::Connect, words(error)),
-            (false, true) => (FailureKind::Timeout, format!("no whole answer within {total:?}")),
-            (false, false) => (FailureKind::Broken, words(error)),
-        };
-        Failure { kind, detail }
-    }
-}
-
-/// What an error says at its root, for people. The links above only name the library's own steps
-/// (`error sending request`, `client error (Connect)`), and the number of an operating system's error helps nobody.
-fn words(error: &reqwest::Error) -> String {
-    let mut root: &dyn Error = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    let text = root.to_string();
-    text.split_once(" (os error").map_or(text.as_str(), |(words, _)| words).to_owned()
 }
 
 /// Why there is no client.

@@ -1,5 +1,8 @@
 //! The client against servers that behave in every way but well, over real sockets.
 
+mod guard;
+mod tokens;
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -18,11 +21,25 @@ use tokio::{
 };
 
 use super::*;
+use crate::model::FailureKind;
 
 /// Far more than a loopback answer needs, so that no test fails because the machine is busy.
 const PATIENT: Timeouts = Timeouts { connect: Duration::from_secs(10), total: Duration::from_secs(10) };
 /// For what is meant to time out.
 const HASTY: Timeouts = Timeouts { connect: Duration::from_secs(10), total: Duration::from_millis(300) };
+
+fn settings(timeouts: Timeouts) -> Settings {
+    Settings { timeouts, trust: Trust::Nobody, policy: Policy::AllowPrivate, grant: None }
+}
+
+fn client(timeouts: Timeouts) -> Client {
+    Client::new(settings(timeouts)).unwrap()
+}
+
+/// Sends as one does who has nothing to prove.
+async fn sent(client: &Client, request: OutboundRequest) -> Sent {
+    client.send(request, &Credentials::default()).await
+}
 
 /// A server that treats every connection in one way, for as long as it is kept.
 struct Server {
@@ -68,8 +85,7 @@ impl Server {
     }
 
     async fn meets(&self, timeouts: Timeouts) -> Sent {
-        let request = self.request();
-        Client::new(&request.url, timeouts).unwrap().send(request).await
+        sent(&client(timeouts), self.request()).await
     }
 }
 
@@ -102,15 +118,15 @@ async fn a_refused_connection_is_told_in_two_words_and_without_the_address() {
     let mut request = Server::answering(String::new()).await.request();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     request.url.set_port(Some(closed.port())).unwrap();
-    let refused = Client::new(&request.url, PATIENT).unwrap().send(request).await.unwrap_err();
+    let refused = sent(&client(PATIENT), request).await.unwrap_err();
     assert_eq!(refused, failure(FailureKind::Connect, "Connection refused"));
 }
 
 #[tokio::test]
 async fn an_unknown_host_is_no_connection() {
     let url: Url = "http://no-such-host.invalid/secret".parse().unwrap();
-    let request = OutboundRequest { url: url.clone(), ..Server::answering(String::new()).await.request() };
-    let unknown = Client::new(&url, PATIENT).unwrap().send(request).await.unwrap_err();
+    let request = OutboundRequest { url, ..Server::answering(String::new()).await.request() };
+    let unknown = sent(&client(PATIENT), request).await.unwrap_err();
     assert_eq!(unknown.kind, FailureKind::Connect);
     assert!(!unknown.detail.contains("secret"), "{}", unknown.detail);
 }
@@ -121,7 +137,7 @@ async fn a_server_without_tls_is_no_connection_for_https() {
         Server::new(|mut stream| async move { assert!(write(&mut stream, "HTTP/1.1 200 OK\r\n\r\n").await) }).await;
     let mut request = server.request();
     request.url.set_scheme("https").unwrap();
-    let refused = Client::new(&request.url, PATIENT).unwrap().send(request).await.unwrap_err();
+    let refused = sent(&client(PATIENT), request).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Connect);
 }
 
@@ -224,9 +240,9 @@ async fn a_redirect_is_an_answer_like_any_other() {
 #[tokio::test]
 async fn one_connection_serves_many_requests_also_when_answers_are_longer_than_the_excerpt() {
     let server = Server::answering(answer("200 OK", &"x".repeat(30_000))).await;
-    let client = Client::new(&server.request().url, PATIENT).unwrap();
+    let client = client(PATIENT);
     for _ in 0..20 {
-        assert_eq!(client.send(server.request()).await.unwrap().status, 200);
+        assert_eq!(sent(&client, server.request()).await.unwrap().status, 200);
     }
     assert_eq!(server.connections.load(Ordering::SeqCst), 1);
 }
@@ -240,15 +256,19 @@ async fn a_connection_that_the_server_closed_while_idle_is_not_a_failure() {
         write(&mut stream, &answer("200 OK", "")).await;
     })
     .await;
-    let client = Client::new(&server.request().url, PATIENT).unwrap();
+    let client = client(PATIENT);
     for _ in 0..50 {
-        assert_eq!(client.send(server.request()).await.unwrap().status, 200);
+        assert_eq!(sent(&client, server.request()).await.unwrap().status, 200);
     }
     assert_eq!(server.connections.load(Ordering::SeqCst), 50);
 }
 
 /// Sends a request and returns it as the server read it.
 async fn on_the_wire(change: impl FnOnce(&mut OutboundRequest)) -> String {
+    seen(&client(PATIENT), &Credentials::default(), change).await
+}
+
+async fn seen(client: &Client, credentials: &Credentials, change: impl FnOnce(&mut OutboundRequest)) -> String {
     let (seen, mut read) = tokio::sync::mpsc::channel(1);
     let server = Server::new(move |mut stream| {
         let seen = seen.clone();
@@ -261,7 +281,7 @@ async fn on_the_wire(change: impl FnOnce(&mut OutboundRequest)) -> String {
     .await;
     let mut request = server.request();
     change(&mut request);
-    Client::new(&request.url, PATIENT).unwrap().send(request).await.unwrap();
+    client.send(request, credentials).await.unwrap();
     read.recv().await.unwrap().replace(&server.address.to_string(), "HOST")
 }
 

@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 use atoms_relay::{
+    address::Policy,
     breaker::Condition,
     clock::Clock,
     dispatch::{Destination, Dispatch},
@@ -11,7 +12,7 @@ use atoms_relay::{
         Reading,
     },
     retry::RetryPolicy,
-    send::Timeouts,
+    send::{Settings, Timeouts, Trust},
     store::{
         Store,
         embedded::{Embedded, Options, Retention},
@@ -39,9 +40,19 @@ pub fn to(name: &str, url: &str) -> Destination {
             secret_url: false,
             headers: HeaderMap::new(),
         },
-        timeouts: Timeouts { connect: PATIENT, total: PATIENT },
+        settings: settings(),
         concurrency: NonZeroUsize::new(8).unwrap(),
         retry: retry(Duration::from_secs(3_600)),
+    }
+}
+
+/// Patient, without certificates and without credentials.
+fn settings() -> Settings {
+    Settings {
+        timeouts: Timeouts { connect: PATIENT, total: PATIENT },
+        trust: Trust::Nobody,
+        policy: Policy::AllowPrivate,
+        grant: None,
     }
 }
 

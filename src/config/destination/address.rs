@@ -2,11 +2,15 @@
 
 use url::Url;
 
-use crate::config::{
-    field::Field,
-    problem::Problem,
-    reader::Reader,
-    secret::{self, Given},
+use super::guard;
+use crate::{
+    address::Policy,
+    config::{
+        field::Field,
+        problem::Problem,
+        reader::Reader,
+        secret::{self, Given},
+    },
 };
 
 pub(super) const EXAMPLE: &str = "\"https://crm.internal.example/api/calls\"";
@@ -24,7 +28,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    pub(super) fn read(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn read(field: &Field<'_>, policy: Policy, reader: &mut Reader<'_>) -> Option<Self> {
         let given = secret::read_given(field, EXAMPLE, reader)?;
         let holds_secret = holds_secret(given.expose());
         let parsed = parse(given.expose());
@@ -37,6 +41,7 @@ impl Address {
                 if holds_secret && !given.is_from_secret() {
                     report_token(field, reader);
                 }
+                guard::check(policy, &url, field.span(), reader);
                 Some(Self { url, is_secret: holds_secret || given.is_from_secret() })
             }
             Err((flaw, help)) => {

@@ -75,7 +75,7 @@ fn read_name(field: &Field<'_>, sources: &[Source], reader: &mut Reader<'_>) -> 
 }
 
 /// Why a header isn't free.
-fn reserved_for(name: &HeaderName, sources: &[Source]) -> Option<&'static str> {
+pub(super) fn reserved_for(name: &HeaderName, sources: &[Source]) -> Option<&'static str> {
     if RESERVED.contains(&name.as_str()) || name.as_str().starts_with(RESERVED_PREFIX) {
         return Some("the relay sets it");
     }

@@ -2,16 +2,17 @@
 
 mod address;
 mod auth;
+mod guard;
 mod headers;
 mod retry;
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use http::Method;
+use http::{HeaderMap, Method};
 
-use self::address::Address;
+use self::{address::Address, auth::Auth};
 pub(super) use self::{
-    auth::{BASIC_KEYS, KEYS as AUTH_KEYS},
+    auth::{BASIC_KEYS, HEADER_KEYS, KEYS as AUTH_KEYS, OAUTH2_KEYS},
     retry::KEYS as RETRY_KEYS,
 };
 use super::{
@@ -23,10 +24,21 @@ use super::{
     suggestion,
     units::{Bounds, MINUTE, show_duration},
 };
-use crate::transform::Target;
+use crate::{address::Policy, transform::Target};
 
 pub(super) const KEYS: Keys = Keys {
-    known: &["url", "method", "headers", "auth", "body", "timeout", "connect_timeout", "concurrency", "retry"],
+    known: &[
+        "url",
+        "method",
+        "headers",
+        "auth",
+        "body",
+        "timeout",
+        "connect_timeout",
+        "concurrency",
+        "retry",
+        "allow_private",
+    ],
     later: &[
         ("content_type", "leave it out: the body goes out raw, with the `Content-Type` it came with"),
         ("json", "leave it out: the body goes out raw, byte for byte"),
@@ -65,29 +77,60 @@ const BODIES: &[&str] = &["raw"];
 pub(super) fn read_all(root: &Section<'_>, sources: &[Source], reader: &mut Reader<'_>) -> Vec<Destination> {
     let mut destinations = Vec::new();
     for (name, section) in entries::read("destination", &KEYS, root, reader) {
-        let target = read_target(&section, sources, reader);
+        let policy = guard::read(&section, reader);
+        let auth = Auth::read(&section, policy, sources, reader);
+        let target = read_target(&section, &auth, policy, sources, reader);
         let timeout = read_timeout(&section, reader);
         let connect_timeout = read_connect_timeout(&section, timeout, reader);
         let concurrency = section.field("concurrency").and_then(|field| field.count(MAX_CONCURRENCY, "8", reader));
         let retry = retry::read(&section.table("retry", &RETRY_KEYS, reader), reader);
         if let (Some(name), Some(target), Some(retry)) = (name, target, retry) {
             let concurrency = concurrency.unwrap_or(DEFAULT_CONCURRENCY);
-            destinations.push(Destination { name, target, connect_timeout, timeout, concurrency, retry });
+            let grant = auth.grant;
+            destinations.push(Destination {
+                name,
+                target,
+                grant,
+                policy,
+                connect_timeout,
+                timeout,
+                concurrency,
+                retry,
+            });
         }
     }
     destinations
 }
 
-fn read_target(section: &Section<'_>, sources: &[Source], reader: &mut Reader<'_>) -> Option<Target> {
-    let address = section.required("url", address::EXAMPLE, reader).and_then(|url| Address::read(&url, reader));
+fn read_target(
+    section: &Section<'_>,
+    auth: &Auth,
+    policy: Policy,
+    sources: &[Source],
+    reader: &mut Reader<'_>,
+) -> Option<Target> {
+    let address = section.required("url", address::EXAMPLE, reader).and_then(|url| Address::read(&url, policy, reader));
     let method = section.field("method").and_then(|field| read_method(&field, reader)).unwrap_or(Method::POST);
     let mut headers = headers::read(section.field("headers"), sources, reader);
-    auth::read(section, &mut headers, reader);
+    add_auth(&mut headers, auth, section, reader);
     if let Some(body) = section.field("body") {
         check_body(&body, reader);
     }
     let Address { url, is_secret } = address?;
     Some(Target { method, url, secret_url: is_secret, headers })
+}
+
+/// Adds the header of `auth`, and reports it when `headers` has the same.
+fn add_auth(headers: &mut HeaderMap, auth: &Auth, section: &Section<'_>, reader: &mut Reader<'_>) {
+    if let (Some(name), Some(field)) =
+        (auth.header_name().filter(|name| headers.contains_key(*name)), section.field("auth"))
+    {
+        let message = format!("`auth` makes the header `{name}`, and `headers` has it, too");
+        reader.report(Problem::error(field.span(), message).help("leave one of them out"));
+    }
+    if let Some((name, value)) = &auth.header {
+        headers.insert(name, value.clone());
+    }
 }
 
 fn read_method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Method> {

@@ -84,6 +84,8 @@ fn every_known_key_is_read() {
         "[destination.crm.retry]",
         "[destination.crm.auth]",
         "[destination.crm.auth.basic]",
+        "[destination.crm.auth.header]",
+        "[destination.crm.auth.oauth2]",
         "[[route]]",
         "[destination.crm.url]",
     ];

@@ -543,8 +543,11 @@ fn auth_becomes_one_authorization_header() {
 #[test]
 fn auth_that_cannot_be_is_told_why() {
     for (auth, message) in [
-        ("{}", "`auth` takes one of `bearer`, `basic`"),
-        ("{ bearer = { env = \"CRM_TOKEN\" }, basic = {} }", "`auth` takes one of `bearer`, `basic`"),
+        ("{}", "`auth` takes one of `bearer`, `basic`, `header`, `oauth2`"),
+        (
+            "{ bearer = { env = \"CRM_TOKEN\" }, basic = {} }",
+            "`auth` takes one of `bearer`, `basic`, `header`, `oauth2`",
+        ),
         ("\"Bearer x\"", "`auth` of [destination.crm] has to be a section or a table, not a text"),
         ("{ baerer = \"x\" }", "did you mean `bearer`?"),
         ("{ basic = { user = \"a:b\", password = { env = \"CRM_TOKEN\" } } }", "`user` can't hold a `:`"),
@@ -555,9 +558,9 @@ fn auth_that_cannot_be_is_told_why() {
         assert!(told.contains(message), "{told}");
     }
     let twice = "auth = { bearer = { env = \"CRM_TOKEN\" } }\nheaders = { Authorization = { env = \"CRM_TOKEN\" } }";
-    assert!(only_problem(&minimal_with_line(DESTINATION, twice)).contains("and `headers` has one, too"));
+    assert!(only_problem(&minimal_with_line(DESTINATION, twice)).contains("and `headers` has it, too"));
     let folded = minimal_with_line(DESTINATION, "auth = { bearer = \"a\\nb\" }");
-    assert!(told(&folded).contains("this token holds a character that a header can't carry"));
+    assert!(told(&folded).contains("this secret holds a character that a header can't carry"));
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub enum AttemptEnd {
     Rejected,
     /// It is wrong itself: credentials, address.
     Stopped,
+    /// There was no access token to be had for it.
+    NoToken,
     /// There was no connection.
     NoConnection,
     /// There was no answer in time.
@@ -51,12 +53,13 @@ pub enum AttemptEnd {
 }
 
 /// All ends.
-const ENDS: [AttemptEnd; 11] = [
+const ENDS: [AttemptEnd; 12] = [
     AttemptEnd::Delivered,
     AttemptEnd::Failed,
     AttemptEnd::Throttled,
     AttemptEnd::Rejected,
     AttemptEnd::Stopped,
+    AttemptEnd::NoToken,
     AttemptEnd::NoConnection,
     AttemptEnd::Timeout,
     AttemptEnd::Broken,
@@ -73,6 +76,7 @@ impl Word for AttemptEnd {
             Self::Throttled => "throttled",
             Self::Rejected => "rejected",
             Self::Stopped => "stopped",
+            Self::NoToken => "no_token",
             Self::NoConnection => "no_connection",
             Self::Timeout => "timeout",
             Self::Broken => "broken",

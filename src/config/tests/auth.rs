@@ -1,0 +1,110 @@
+//! How a destination and the relay know each other: credentials, and addresses that are refused.
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::address::Policy;
+
+const TOKEN_URL: &str = "token_url = \"https://login.example/token\"";
+const CLIENT: &str = "client_id = \"relay\", client_secret = { env = \"CRM_TOKEN\" }";
+
+/// [`MINIMAL`] with a line more in its destination.
+fn with(line: &str) -> String {
+    minimal_with_line("[destination.crm]", line)
+}
+
+/// The least of `oauth2`, and something more.
+fn oauth2(more: &str) -> String {
+    with(&format!("auth = {{ oauth2 = {{ {TOKEN_URL}, {CLIENT}{more} }} }}"))
+}
+
+#[test]
+fn client_credentials_are_read_with_what_is_optional() {
+    let bare = valid(&oauth2("")).destinations[0].grant.clone().unwrap();
+    assert_eq!(bare.token_url.as_str(), "https://login.example/token");
+    assert_eq!((&*bare.client_id, bare.client_secret.expose_secret()), ("relay", "crm-token-0123456789"));
+    assert_eq!((bare.scope, bare.audience, bare.capture.len()), (None, None, 0));
+    assert_eq!(bare.default_ttl.as_secs(), 1800);
+
+    let more = oauth2(
+        ", scope = \"a b\", audience = { env = \"CRM_URL\" }, capture = [\"instance_url\"], default_ttl = \"9m\"",
+    );
+    let full = valid(&more).destinations[0].grant.clone().unwrap();
+    assert_eq!(full.scope.as_deref(), Some("a b"));
+    assert_eq!(full.audience.as_deref(), Some("https://crm.internal.example/api/calls"));
+    assert_eq!((full.capture, full.default_ttl.as_secs()), (vec!["instance_url".to_owned()], 540));
+}
+
+#[test]
+fn a_header_of_ones_own_is_a_credential_too() {
+    let config = valid(&with("auth = { header = { name = \"X-Api-Key\", value = { env = \"CRM_TOKEN\" } } }"));
+    let value = &config.destinations[0].target.headers["x-api-key"];
+    assert_eq!(value, "crm-token-0123456789");
+    assert!(value.is_sensitive());
+}
+
+#[test]
+fn credentials_that_cannot_be_are_told_why() {
+    for (auth, message) in [
+        ("{ header = { name = \"Host\", value = { env = \"CRM_TOKEN\" } } }", "can't be set here: the relay sets it"),
+        (
+            "{ header = { name = \"X-Signature\", value = { env = \"CRM_TOKEN\" } } }",
+            "events carry their signature in it",
+        ),
+        ("{ header = { name = \"a b\", value = { env = \"CRM_TOKEN\" } } }", "`name` is not the name of a header"),
+        ("{ header = { name = \"X-Api-Key\" } }", "`header` of `auth` of [destination.crm] has no `value`"),
+        ("{ oauth2 = \"x\" }", "`oauth2` of `auth` of [destination.crm] has to be a section or a table, not a text"),
+    ] {
+        let told = only_problem(&with(&format!("auth = {auth}")));
+        assert!(told.contains(message), "{told}");
+    }
+    for (more, message) in [
+        (", scope = \"\"", "`scope` is empty"),
+        (", default_ttl = \"0s\"", "`default_ttl` has to be between 1s and 1d"),
+        (", capture = \"instance_url\"", "`capture` has to be a list, not a text"),
+        (", secret = \"hunter2\"", "has no key `secret`"),
+    ] {
+        let told = only_problem(&oauth2(more));
+        assert!(told.contains(message) && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn a_client_secret_that_goes_out_in_the_open_is_warned_about_except_on_this_machine() {
+    let to = |url: &str| oauth2("").replace("https://login.example", url);
+    assert!(
+        only_problem(&to("http://login.example"))
+            .starts_with("warning: \"http://login.example/token\" | the client's secret")
+    );
+    for url in ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"] {
+        assert!(valid(&to(url)).warnings.is_empty(), "{url}");
+    }
+}
+
+#[test]
+fn an_access_token_and_a_header_of_the_same_name_are_one_too_many() {
+    let twice = oauth2("") + "";
+    let twice = twice.replace("auth =", "headers = { authorization = { env = \"CRM_TOKEN\" } }\nauth =");
+    assert!(only_problem(&twice).contains("`auth` makes the header `authorization`, and `headers` has it, too"));
+}
+
+#[test]
+fn an_address_that_is_never_called_is_no_destination_and_no_token_endpoint() {
+    let never =
+        "is a link-local address, where clouds keep their metadata, it is never called | write the address of a server";
+    let destination = MINIMAL.replace("https://crm.internal.example", "http://[::ffff:169.254.169.254]");
+    assert!(only_problem(&destination).contains(never));
+    let endpoint = oauth2("").replace("login.example", "169.254.169.254");
+    assert!(only_problem(&endpoint).contains(never));
+}
+
+#[test]
+fn private_addresses_are_allowed_until_they_are_not() {
+    let private = MINIMAL.replace("crm.internal.example", "10.1.2.3");
+    assert_eq!(valid(&private).destinations[0].policy, Policy::AllowPrivate);
+    let public = |text: &str| text.replace("[destination.crm]", "[destination.crm]\nallow_private = false");
+    assert_eq!(valid(&public(MINIMAL)).destinations[0].policy, Policy::PublicOnly);
+    let told = only_problem(&public(&private));
+    assert!(told.contains("10.1.2.3 is a private address, `allow_private = false` forbids it"), "{told}");
+    assert!(only_problem(&with("allow_private = \"no\"")).contains("has to be true or false, without quotes"));
+}

@@ -54,6 +54,14 @@ impl Expression {
         &self.source
     }
 
+    /// The names that it uses, each with its parts as far as they are written out (`call.id`), sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.compiled.undeclared_variables(true).into_iter().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// What it is made of: the operands of its outermost `and`s, each with what it came to. One part where there are none.
     #[must_use]
     pub fn parts(&self, scope: &Scope) -> Vec<Part> {
@@ -64,7 +72,8 @@ impl Expression {
 
     /// What it comes to.
     pub(super) fn value(&self, scope: &Scope) -> Result<Value, RenderError> {
-        self.compiled.eval(scope.root()).map_err(|error| RenderError::of(&error))
+        let value = self.compiled.eval(scope.root()).map_err(|error| RenderError::of(&error))?;
+        if value.is_undefined() { Err(RenderError::undefined(&self.source)) } else { Ok(value) }
     }
 }
 

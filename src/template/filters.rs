@@ -159,3 +159,100 @@ fn truncate(value: &Value, length: Option<usize>, options: Kwargs) -> Result<Val
 fn url_encode(value: &Value) -> Result<Value, Error> {
     unless_null(value, || Ok(Value::from_safe_string(percent_encode(&text_of(value)?))))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::template::{Scope, Template};
+
+    fn filtered(value: &serde_json::Value, filter: &str) -> Result<String, String> {
+        let template = Template::compile(&format!("{{{{ value | {filter} }}}}")).unwrap();
+        template.render(&Scope::default().with("value", value)).map_err(|error| error.to_string())
+    }
+
+    /// Checks what `filter` makes of values.
+    fn check<const N: usize>(filter: &str, cases: [(serde_json::Value, &str); N]) {
+        for (value, expected) in cases {
+            assert_eq!(filtered(&value, filter).as_deref(), Ok(expected), "{value} | {filter}");
+        }
+    }
+
+    fn check_refused<const N: usize>(filter: &str, cases: [serde_json::Value; N]) {
+        for value in cases {
+            let refused = filtered(&value, filter).unwrap_err();
+            assert!(refused.contains("` takes "), "{value} | {filter}: {refused}");
+            assert!(["yesterday", "long", "anonymous"].iter().all(|content| !refused.contains(content)), "{refused}");
+        }
+    }
+
+    #[test]
+    fn null_passes_through() {
+        for filter in ["date", "duration", "e164", "mask", "truncate(3)", "urlencode"] {
+            check(filter, [(json!(null), "")]);
+        }
+        check("tojson", [(json!(null), "null")]);
+        check("default('none')", [(json!(null), "none"), (json!(""), ""), (json!(0), "0"), (json!(false), "false")]);
+        check("default('none', true)", [(json!(""), "none"), (json!(0), "none"), (json!("x"), "x")]);
+    }
+
+    #[test]
+    fn a_date_is_read_by_people_or_by_machines() {
+        let at = json!("2026-09-22T09:14:06.413Z");
+        check("date", [(at.clone(), "2026-09-22 09:14 UTC"), (json!(1_790_068_446_413_u64), "2026-09-22 09:14 UTC")]);
+        check("date", [(json!(1_790_068_446), "2026-09-22 09:14 UTC"), (json!("2026-09-22"), "2026-09-22 00:00 UTC")]);
+        for (form, expected) in [
+            ("date", "2026-09-22"),
+            ("time", "09:14"),
+            ("iso", "2026-09-22T09:14:06.413Z"),
+            ("s", "1790068446"),
+            ("ms", "1790068446413"),
+        ] {
+            check(&format!("date('{form}')"), [(at.clone(), expected)]);
+        }
+        check_refused("date", [json!("yesterday"), json!(""), json!(-1), json!(true), json!([1]), json!(1e300)]);
+        check_refused("date('%Y')", [at]);
+    }
+
+    #[test]
+    fn a_duration_is_said_as_people_say_it() {
+        check(
+            "duration",
+            [(json!(0), "0 s"), (json!(31.73), "32 s"), (json!(252.4), "4 min 12 s"), (json!(59.9), "1 min 0 s")],
+        );
+        check("duration", [(json!(3600), "1 h 0 min 0 s"), (json!("90"), "1 min 30 s")]);
+        check_refused("duration", [json!(-5), json!("long"), json!(true), json!([]), json!(1e300)]);
+    }
+
+    #[test]
+    fn e164_takes_what_stands_between_digits_away_and_no_number_for_granted() {
+        check("e164", [(json!("+14155550132"), "+14155550132"), (json!("+49 (30) 90-18.20"), "+4930901820")]);
+        check("e164", [(json!("0049 30 901820"), "+4930901820")]);
+        check_refused(
+            "e164",
+            [json!("4155550132"), json!("+1"), json!("+1234567890123456"), json!("anonymous"), json!("+0123456789")],
+        );
+        check_refused("e164", [json!("+1415555٠132"), json!(""), json!({})]);
+    }
+
+    #[test]
+    fn mask_shows_the_end_and_never_more_than_a_third() {
+        check("mask", [(json!("+14155550132"), "+********132"), (json!("+1 415 555-0132"), "+* *** ***-*132")]);
+        check("mask", [(json!("123456"), "****56"), (json!("12"), "**"), (json!(""), ""), (json!("Zoë Ä"), "*** Ä")]);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_words_and_never_too_long() {
+        check(
+            "truncate(12)",
+            [
+                (json!("short"), "short"),
+                (json!("the caller moved"), "the caller…"),
+                (json!("abcdefghijklmnop"), "abcdefghijk…"),
+            ],
+        );
+        check("truncate(3, end='...')", [(json!("abcdef"), "...")]);
+        check("truncate(2, end='...')", [(json!("abcdef"), "..")]);
+        check("truncate(5)", [(json!("नमस्ते आप"), "नमस्…"), (json!("😀😀😀😀😀😀"), "😀😀😀😀…")]);
+    }
+}

@@ -46,21 +46,24 @@ impl RenderError {
             return refusal.into();
         }
         match (error.kind(), error.detail()) {
+            (ErrorKind::WriteFailure, _) => Refusal::TooLong.into(), // Nothing else stops us writing.
             (ErrorKind::OutOfFuel, _) => Self("it takes more work than an event is worth".into()),
             (ErrorKind::UndefinedError, Some(detail)) => Self(detail.into()),
             (kind, _) => Self::in_words(place_in(error), &kind.to_string()),
         }
     }
 
-    /// That something else than true or false came out of the condition `source`.
-    pub(super) fn no_boolean(source: &str, kind: ValueKind) -> Self {
-        Self(match kind {
-            ValueKind::Undefined => format!("`{source}` is undefined").into(),
-            kind => format!("`{source}` is neither true nor false but a value of type {kind}").into(),
-        })
+    /// That the expression `source` comes to nothing at all.
+    pub(super) fn undefined(source: &str) -> Self {
+        Self(format!("`{}` is undefined", source.trim()).into())
     }
 
-    /// What was wrong with the value that the expression `source` came to.
+    /// That the condition `source` comes to something of `kind`.
+    pub(super) fn no_boolean(source: &str, kind: ValueKind) -> Self {
+        Self(format!("`{source}` is neither true nor false but a value of type {kind}").into())
+    }
+
+    /// What is wrong with the value that the expression `source` comes to.
     pub(super) fn of_value(error: &Error, source: &str) -> Self {
         let what = refusal_in(error).map_or_else(|| error.kind().to_string(), |refusal| refusal.to_string());
         Self::in_words(Some(source.trim()), &what)

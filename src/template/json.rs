@@ -49,6 +49,13 @@ impl Leaf {
         Ok(value.map_or(Self::Text(template), Self::Value))
     }
 
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Value(expression) => expression.names(),
+            Self::Text(template) => template.names(),
+        }
+    }
+
     fn render(&self, scope: &Scope, room: &mut Room) -> Result<Json, RenderError> {
         match self {
             Self::Value(expression) => json_of(&expression.value(scope)?, room)
@@ -63,6 +70,17 @@ impl Leaf {
 }
 
 impl JsonTemplate {
+    /// The names that its texts use, each with its parts as far as they are written out (`call.id`).
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) => Vec::new(),
+            Self::Leaf(leaf) => leaf.names(),
+            Self::Array(items) => items.iter().flat_map(Self::names).collect(),
+            Self::Object(entries) => entries.iter().flat_map(|(_, value)| value.names()).collect(),
+        }
+    }
+
     /// The JSON for what `scope` holds, at most 2 MiB.
     ///
     /// # Errors

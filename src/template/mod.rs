@@ -22,7 +22,7 @@
 //! | `default('none', true)` | also false, 0 and the empty text | `none` |
 //! | `duration` | seconds, `252.4` | `4 min 12 s` |
 //! | `e164` | a number with its country code, `0049 30 901820` | `+4930901820` |
-//! | `mask` | `+14155550132` | `+*******0132`; a third is shown at most |
+//! | `mask` | `+14155550132` | `+********132`; a third is shown at most |
 //! | `tojson` | any value | JSON in one line |
 //! | `truncate(40)`, `truncate(40, end='...')` | a text | at most 40 characters, the last of them `…` when it was longer |
 //! | `urlencode` | a text | all but letters, digits and `-._~` percent-encoded |
@@ -39,6 +39,9 @@ mod scan;
 mod scope;
 mod text;
 mod value;
+
+#[cfg(test)]
+mod tests;
 
 pub use expression::{Expression, Part};
 pub use flaw::{Flaw, RenderError};

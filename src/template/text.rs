@@ -60,6 +60,15 @@ impl Template {
         &self.source
     }
 
+    /// The names that it uses, each with its parts as far as they are written out (`call.id`), sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let template = self.engine.as_ref().and_then(|engine| engine.get_template(self.kind).ok());
+        let mut names: Vec<String> = template.into_iter().flat_map(|all| all.undeclared_variables(true)).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The text for what `scope` holds, at most 2 MiB.
     ///
     /// # Errors

@@ -3,10 +3,17 @@
 //! A route matches when each of its conditions holds; an absent condition always does. An event goes to every
 //! destination of every matching route, once each. Events in quarantine match nothing: what can't be read can't be
 //! routed, it waits for a person.
+//!
+//! `when` is asked last, for it alone has to look into the body. One that can't be decided (a name that the event doesn't
+//! have) is a mistake of the config, and no reason to lose an event: the deliveries of its route become dead letters, which
+//! say why and can be sent when it is mended.
 
-use std::{collections::BTreeSet, fmt};
+use std::{cell::OnceCell, collections::BTreeSet, fmt, sync::Arc};
 
-use crate::model::{Envelope, Name, Reading};
+use crate::{
+    model::{Envelope, Event, Name, NewDelivery, Normalized},
+    template::{Expression, RenderError, Scope},
+};
 
 /// A rule from events to destinations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,14 +26,60 @@ pub struct Route {
     pub agents: Option<BTreeSet<String>>,
     /// Event types it takes; `None`: every type.
     pub events: Option<BTreeSet<String>>,
+    /// What has to be true of the normalized document; `None`: nothing.
+    pub when: Option<Expression>,
     /// Where the events go.
     pub to: Vec<Name>,
 }
 
-impl Route {
-    /// Why this route doesn't want an event; `None` when it does. The conditions are asked in the order of the fields.
+/// An event as routes look at it. Its document is made when the first `when` asks for it, and once.
+#[derive(Debug)]
+pub struct Subject<'e> {
+    event: &'e Event,
+    scope: OnceCell<Scope>,
+}
+
+impl<'e> Subject<'e> {
+    /// `event`, as routes look at it.
     #[must_use]
-    pub fn mismatch(&self, source: &Name, envelope: &Envelope) -> Option<Mismatch> {
+    pub fn of(event: &'e Event) -> Self {
+        Self { event, scope: OnceCell::new() }
+    }
+
+    /// What conditions see of it.
+    pub fn scope(&self) -> &Scope {
+        self.scope.get_or_init(|| Scope::of_document(&Normalized::of(self.event, None)))
+    }
+}
+
+/// Whether a route wants an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fit {
+    /// It does.
+    Wanted,
+    /// It doesn't.
+    Unwanted(Mismatch),
+    /// Its `when` can't be decided.
+    Undecided(RenderError),
+}
+
+impl Route {
+    /// Whether this route wants an event. The conditions are asked in the order of the fields.
+    #[must_use]
+    pub fn fit(&self, subject: &Subject<'_>) -> Fit {
+        let Some(envelope) = subject.event.reading.envelope() else { return Fit::Unwanted(Mismatch::Quarantined) };
+        if let Some(mismatch) = self.mismatch(&subject.event.source, envelope) {
+            return Fit::Unwanted(mismatch);
+        }
+        match self.when.as_ref().map(|when| when.holds(subject.scope())) {
+            None | Some(Ok(true)) => Fit::Wanted,
+            Some(Ok(false)) => Fit::Unwanted(Mismatch::When),
+            Some(Err(error)) => Fit::Undecided(error),
+        }
+    }
+
+    /// The condition on the envelope that isn't met.
+    fn mismatch(&self, source: &Name, envelope: &Envelope) -> Option<Mismatch> {
         if self.sources.as_ref().is_some_and(|sources| !sources.contains(source)) {
             return Some(Mismatch::Source);
         }
@@ -40,25 +93,36 @@ impl Route {
         }
         None
     }
+
+    /// Why deliveries of this route are dead letters from the start.
+    fn refusal(&self, error: &RenderError) -> Arc<str> {
+        format!("`when` of the route `{}` can't be decided: {error}", self.name).into()
+    }
 }
 
 /// The condition of a route that an event doesn't meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mismatch {
+    /// That it can be read.
+    Quarantined,
     /// `sources`.
     Source,
     /// `agents`.
     Agent,
     /// `events`.
     EventType,
+    /// `when`.
+    When,
 }
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Quarantined => "it can't be read",
             Self::Source => "its source is not in `sources`",
             Self::Agent => "its agent is not in `agents`",
             Self::EventType => "its type is not in `events`",
+            Self::When => "its `when` is false",
         })
     }
 }
@@ -80,24 +144,41 @@ impl Routes {
         &self.0
     }
 
-    /// Where an event goes: each destination once, in the order in which the routes name them.
+    /// What is to be made of an event: a delivery to each destination of a route that wants it, once, in the order in which
+    /// the routes name them. Where no route wants it and one can't decide, the delivery is refused.
     #[must_use]
-    pub fn destinations(&self, source: &Name, reading: &Reading) -> Vec<Name> {
-        let Some(envelope) = reading.envelope() else { return Vec::new() };
-        let mut destinations: Vec<Name> = Vec::new();
-        for name in self.0.iter().filter(|route| route.mismatch(source, envelope).is_none()).flat_map(|route| &route.to)
-        {
-            if !destinations.contains(name) {
-                destinations.push(name.clone());
+    pub fn deliveries(&self, event: &Event) -> Vec<NewDelivery> {
+        let subject = Subject::of(event);
+        let mut deliveries: Vec<NewDelivery> = Vec::new();
+        for route in &self.0 {
+            let refused = match route.fit(&subject) {
+                Fit::Wanted => None,
+                Fit::Unwanted(_) => continue,
+                Fit::Undecided(error) => Some(route.refusal(&error)),
+            };
+            for destination in &route.to {
+                add(&mut deliveries, NewDelivery { destination: destination.clone(), refused: refused.clone() });
             }
         }
-        destinations
+        deliveries
+    }
+}
+
+/// Adds a delivery, unless its destination has one. Who is wanted by one route isn't refused by another.
+fn add(deliveries: &mut Vec<NewDelivery>, new: NewDelivery) {
+    match deliveries.iter_mut().find(|known| known.destination == new.destination) {
+        Some(known) if new.refused.is_none() => known.refused = None,
+        Some(_) => {}
+        None => deliveries.push(new),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::model::{EventId, OriginalHeaders, Reading, Timestamp};
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
@@ -110,43 +191,102 @@ mod tests {
             sources: None,
             agents: agents.map(set),
             events: events.map(set),
+            when: None,
             to: to.iter().map(|to| name(to)).collect(),
         }
     }
 
-    fn event(agent: Option<&str>, event_type: &str) -> Reading {
-        Reading::Read(Envelope { event_type: event_type.into(), agent: agent.map(Into::into), call: None, id: None })
+    fn when(condition: &str, to: &[&str]) -> Route {
+        Route { when: Some(Expression::compile(condition).unwrap()), ..route(None, None, to) }
+    }
+
+    fn event(agent: Option<&str>, event_type: &str) -> Event {
+        let envelope = Envelope { event_type: event_type.into(), agent: agent.map(Into::into), call: None, id: None };
+        Event {
+            id: EventId::lowest_at(Timestamp::EPOCH),
+            source: name("atoms"),
+            received_at: Timestamp::EPOCH,
+            reading: Reading::Read(envelope),
+            headers: OriginalHeaders::default(),
+            body: Bytes::from_static(br#"{"metadata":{"callData":{"callStatus":"no-answer","callDuration":31.5}}}"#),
+        }
+    }
+
+    fn to(routes: Vec<Route>, event: &Event) -> Vec<Name> {
+        let deliveries = Routes::new(routes).deliveries(event);
+        assert!(deliveries.iter().all(|delivery| delivery.refused.is_none()), "{deliveries:?}");
+        deliveries.into_iter().map(|delivery| delivery.destination).collect()
     }
 
     #[test]
     fn every_matching_route_counts_and_each_destination_once() {
-        let routes = Routes::new(vec![
+        let routes = vec![
             route(Some(&["a"]), None, &["crm", "slack"]),
             route(None, Some(&["post-conversation"]), &["archive", "crm"]),
             route(Some(&["b"]), None, &["other"]),
-        ]);
-        let to = routes.destinations(&name("atoms"), &event(Some("a"), "post-conversation"));
+        ];
+        let to = to(routes, &event(Some("a"), "post-conversation"));
         assert_eq!(to, [name("crm"), name("slack"), name("archive")]);
     }
 
     #[test]
     fn an_event_without_an_agent_matches_only_routes_for_every_agent() {
-        let routes = Routes::new(vec![route(Some(&["a"]), None, &["crm"]), route(None, None, &["archive"])]);
-        assert_eq!(routes.destinations(&name("atoms"), &event(None, "x")), [name("archive")]);
+        let routes = vec![route(Some(&["a"]), None, &["crm"]), route(None, None, &["archive"])];
+        assert_eq!(to(routes, &event(None, "x")), [name("archive")]);
     }
 
     #[test]
     fn a_route_can_be_for_some_sources_only() {
-        let mut only_eu = route(None, None, &["crm"]);
-        only_eu.sources = Some([name("atoms-eu")].into());
-        let routes = Routes::new(vec![only_eu]);
-        assert!(routes.destinations(&name("atoms"), &event(None, "x")).is_empty());
-        assert_eq!(routes.destinations(&name("atoms-eu"), &event(None, "x")), [name("crm")]);
+        let only_eu = Route { sources: Some([name("atoms-eu")].into()), ..route(None, None, &["crm"]) };
+        assert!(to(vec![only_eu.clone()], &event(None, "x")).is_empty());
+        let from_eu = Event { source: name("atoms-eu"), ..event(None, "x") };
+        assert_eq!(to(vec![only_eu], &from_eu), [name("crm")]);
     }
 
     #[test]
     fn what_is_in_quarantine_goes_nowhere() {
-        let routes = Routes::new(vec![route(None, None, &["crm"])]);
-        assert!(routes.destinations(&name("atoms"), &Reading::Quarantined("why".into())).is_empty());
+        let unreadable = Event { reading: Reading::Quarantined("why".into()), ..event(None, "x") };
+        assert!(to(vec![route(None, None, &["crm"]), when("true", &["slack"])], &unreadable).is_empty());
+    }
+
+    #[test]
+    fn a_condition_is_asked_of_the_normalized_document() {
+        let routes = vec![
+            when("call.status == 'no_answer' and call.duration_seconds > 31", &["crm"]),
+            when("call.status == 'completed'", &["slack"]),
+        ];
+        assert_eq!(to(routes, &event(None, "x")), [name("crm")]);
+    }
+
+    #[test]
+    fn a_condition_is_not_asked_of_events_that_other_conditions_keep_out() {
+        let undecidable = Route { events: Some(["y".into()].into()), ..when("call.typo", &["crm"]) };
+        assert!(to(vec![undecidable], &event(None, "x")).is_empty());
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_decided_makes_a_dead_letter_that_says_why() {
+        let routes = Routes::new(vec![when("call.stauts == 'completed'", &["crm"]), route(None, None, &["archive"])]);
+        let deliveries = routes.deliveries(&event(None, "x"));
+        let refused = "`when` of the route `r` can't be decided: `call.stauts` is undefined".into();
+        let dead = NewDelivery { destination: name("crm"), refused: Some(refused) };
+        assert_eq!(deliveries, [dead, NewDelivery::to(name("archive"))]);
+    }
+
+    #[test]
+    fn a_route_that_wants_an_event_wins_over_one_that_cannot_decide() {
+        let routes = [when("call.typo", &["crm"]), route(None, None, &["crm"])];
+        assert_eq!(to(routes.to_vec(), &event(None, "x")), [name("crm")]);
+        assert_eq!(to(routes.into_iter().rev().collect(), &event(None, "x")), [name("crm")]);
+    }
+
+    #[test]
+    fn the_document_is_made_once_and_only_for_a_condition() {
+        let event = event(None, "x");
+        let subject = Subject::of(&event);
+        assert_eq!(route(None, None, &["crm"]).fit(&subject), Fit::Wanted);
+        assert!(subject.scope.get().is_none());
+        assert_eq!(when("false", &["crm"]).fit(&subject), Fit::Unwanted(Mismatch::When));
+        assert!(subject.scope.get().is_some());
     }
 }

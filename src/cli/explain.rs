@@ -22,7 +22,8 @@ use super::{
 use crate::{
     clock::random_bytes,
     config::{Colour, Config, Source},
-    model::{DedupKey, Delivery, Event, EventId, Name, OriginalHeaders, Reading, Timestamp},
+    model::{DedupKey, Delivery, Event, EventId, Name, NewDelivery, OriginalHeaders, Reading, Timestamp},
+    route::{Fit, Mismatch, Route, Subject},
     transform::{OutboundRequest, outbound},
 };
 
@@ -110,7 +111,7 @@ fn received(source: &Source, body: Vec<u8>, now: Timestamp) -> Result<Event, Fai
 fn explanation(event: &Event, config: &Config) -> ExplanationView {
     let envelope = event.reading.envelope();
     let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
-    let destinations = config.routes.destinations(&event.source, &event.reading);
+    let deliveries = config.routes.deliveries(event);
     ExplanationView {
         source: event.source.clone(),
         event_type: envelope.map(|envelope| envelope.event_type.to_string()),
@@ -125,29 +126,53 @@ fn explanation(event: &Event, config: &Config) -> ExplanationView {
         body_bytes: event.body.len() as u64,
         body_sha256: hex(&Sha256::digest(&event.body)),
         routes: routes(event, config),
-        requests: destinations.into_iter().filter_map(|name| request_to(name, event, config)).collect(),
+        requests: deliveries.into_iter().filter_map(|delivery| request_of(delivery, event, config)).collect(),
     }
 }
 
 fn routes(event: &Event, config: &Config) -> Vec<RouteView> {
-    let Some(envelope) = event.reading.envelope() else { return Vec::new() };
-    let view = |route: &crate::route::Route| {
-        let mismatch = route.mismatch(&event.source, envelope).map(|mismatch| mismatch.to_string());
+    if event.reading.envelope().is_none() {
+        return Vec::new();
+    }
+    let subject = Subject::of(event);
+    let view = |route: &Route| {
+        let mismatch = mismatch(route, &subject);
         RouteView { name: route.name.clone(), matches: mismatch.is_none(), mismatch, to: route.to.clone() }
     };
     config.routes.as_slice().iter().map(view).collect()
 }
 
-fn request_to(name: Name, event: &Event, config: &Config) -> Option<RequestView> {
-    let destination = config.destinations.iter().find(|destination| destination.name == name)?;
-    let delivery = Delivery::new(name.clone(), event.received_at);
-    Some(match outbound(&destination.target, event, &delivery, 1) {
+/// Why a route doesn't want an event.
+fn mismatch(route: &Route, subject: &Subject<'_>) -> Option<String> {
+    match route.fit(subject) {
+        Fit::Wanted => None,
+        Fit::Unwanted(Mismatch::When) => Some(false_parts(route, subject)),
+        Fit::Unwanted(mismatch) => Some(mismatch.to_string()),
+        Fit::Undecided(error) => Some(format!("its `when` can't be decided: {error}")),
+    }
+}
+
+/// Which parts of a route's `when` are false. The rest of it is true, or nobody asked.
+fn false_parts(route: &Route, subject: &Subject<'_>) -> String {
+    let parts = route.when.iter().flat_map(|when| when.parts(subject.scope()));
+    let parts: Vec<String> =
+        parts.filter(|part| part.value == Ok(false)).map(|part| format!("`{}`", part.source)).collect();
+    format!("{} {} false", parts.join(" and "), if parts.len() == 1 { "is" } else { "are" })
+}
+
+fn request_of(new: NewDelivery, event: &Event, config: &Config) -> Option<RequestView> {
+    let destination = config.destinations.iter().find(|destination| destination.name == new.destination)?;
+    let delivery = Delivery::new(new.destination.clone(), event.received_at);
+    let request = match new.refused {
+        Some(refused) => Err(refused.to_string()),
+        None => outbound(&destination.target, event, &delivery, 1).map_err(|why| why.to_string()),
+    };
+    let view = RequestView { destination: new.destination, request: None, headers: Vec::new(), unsendable: None };
+    Some(match request {
         Ok(OutboundRequest { shown, headers, .. }) => {
-            RequestView { destination: name, request: Some(shown), headers: masked(&headers), unsendable: None }
+            RequestView { request: Some(shown), headers: masked(&headers), ..view }
         }
-        Err(why) => {
-            RequestView { destination: name, request: None, headers: Vec::new(), unsendable: Some(why.to_string()) }
-        }
+        Err(why) => RequestView { unsendable: Some(why), ..view },
     })
 }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::Source;
 use crate::{
-    model::{DedupKey, Event, EventId, Name, NewDelivery, NewEvent, OriginalHeaders, Reading, Timestamp},
+    model::{DedupKey, Event, EventId, Name, NewEvent, OriginalHeaders, Reading, Timestamp},
     route::Routes,
     verify::Refusal,
 };
@@ -53,7 +53,6 @@ impl Receipt {
     pub(super) fn event(&self, routes: &Routes) -> NewEvent {
         let reading = Reading::of(&self.body);
         let dedup_key = DedupKey::of(&self.source, &reading, &self.body);
-        let destinations = routes.destinations(&self.source, &reading).into_iter();
         let (name, value) = &self.signature;
         let headers = OriginalHeaders {
             content_type: self.content_type.as_ref().map(|value| value.as_bytes().to_vec()),
@@ -67,7 +66,8 @@ impl Receipt {
             headers,
             body: self.body.clone(),
         };
-        NewEvent { event, dedup_key, deliveries: destinations.map(NewDelivery::to).collect() }
+        let deliveries = routes.deliveries(&event);
+        NewEvent { event, dedup_key, deliveries }
     }
 }
 
@@ -75,6 +75,7 @@ impl Receipt {
 mod tests {
     use super::*;
     use crate::{
+        model::NewDelivery,
         route::Route,
         verify::{Verifier, sign},
     };
@@ -95,7 +96,7 @@ mod tests {
 
     fn everything_to_crm() -> Routes {
         let to = vec![Name::new("crm").unwrap()];
-        Routes::new(vec![Route { name: "all".into(), sources: None, agents: None, events: None, to }])
+        Routes::new(vec![Route { name: "all".into(), sources: None, agents: None, events: None, when: None, to }])
     }
 
     #[test]

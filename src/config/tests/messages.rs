@@ -71,7 +71,6 @@ fn a_key_of_a_later_version_says_so() {
         ("[admin]", "token = { env = \"CRM_TOKEN\" }"),
         (DESTINATION, "order = \"call\""),
         (DESTINATION, "json = { text = \"x\" }"),
-        (ROUTE, "when = \"call.status == 'completed'\""),
         ("[calls]", "deadline = \"30m\""),
         ("[atoms]", "base_url = \"https://x\""),
         ("[alerts]", "to = [\"crm\"]"),

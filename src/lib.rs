@@ -23,6 +23,7 @@ pub mod auth;
 pub mod address;
 pub mod outcome;
 pub mod retry;
+pub mod rate;
 pub mod breaker;
 pub mod config;
 

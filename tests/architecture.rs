@@ -49,6 +49,7 @@ const ROOMS: &[Room] = &[
     ("address", Decisions, &[]),
     ("outcome", Decisions, &["model"]),
     ("retry", Decisions, &["model", "outcome"]),
+    ("rate", Decisions, &["model"]),
     ("breaker", Decisions, &["model", "outcome", "retry"]),
     ("config", Decisions, &["address", "auth", "model", "retry", "route", "template", "transform", "verify"]),
     ("clock", Hands, &["model"]),

@@ -289,6 +289,54 @@ async fn the_documentation_names_exactly_the_metrics_that_there_are() {
     relay.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_and_dashboard_ask_for_series_that_there_are() {
+    let sink = Sink::start().await;
+    let relay = WholeRelay::start(&config(&sink)).await;
+    let samples = Scrape::of(&relay).await.samples;
+    let names: BTreeSet<_> = samples.keys().map(|series| series.split('{').next().unwrap()).collect();
+    for shipped in ["monitoring/alerts.yml", "monitoring/alerts.test.yml", "monitoring/grafana.json"] {
+        let text = file(shipped);
+        let words = text.split(|char: char| !char.is_ascii_alphanumeric() && char != '_');
+        let asked: BTreeSet<_> =
+            words.filter(|word| word.starts_with("atoms_relay_") || word.starts_with("process_")).collect();
+        assert!(asked.len() > 10, "{shipped}");
+        assert_eq!(
+            asked.difference(&names).collect::<Vec<_>>(),
+            Vec::<&&str>::new(),
+            "{shipped} asks for what there isn't"
+        );
+        for label in labels_in(&text) {
+            assert!(
+                samples.keys().any(|series| series.contains(&label)),
+                "{shipped} asks for {label}, which is never told"
+            );
+        }
+    }
+    relay.stop().await;
+}
+
+/// The labels whose words are the relay's own that a text asks for, as `label=word`.
+fn labels_in(text: &str) -> Vec<String> {
+    const OURS: [&str; 6] = ["reason", "outcome", "condition", "state", "check", "code"];
+    let text = text.replace("\\\"", "\"");
+    let selectors = text.split('{').filter_map(|rest| rest.split_once('}')).flat_map(|(labels, _)| labels.split(','));
+    let labels = selectors.filter_map(|selector| selector.split_once('=')).filter(|(label, _)| OURS.contains(label));
+    let words = labels.flat_map(|(label, words)| {
+        words.trim_matches(['~', '"']).split('|').map(move |word| (label, word)).collect::<Vec<_>>()
+    });
+    words.filter(|(_, word)| !word.contains('.')).map(|(label, word)| format!("{label}={word}")).collect()
+}
+
+#[test]
+fn every_alert_is_tested() {
+    let (rules, tests) = (file("monitoring/alerts.yml"), file("monitoring/alerts.test.yml"));
+    let alerts: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() > 10, "{alerts:?}");
+    let untested: Vec<_> = alerts.iter().filter(|alert| !tests.contains(&format!("alertname=\"{alert}\""))).collect();
+    assert!(untested.is_empty(), "write tests in monitoring/alerts.test.yml for {untested:?}");
+}
+
 fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

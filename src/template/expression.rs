@@ -41,11 +41,22 @@ impl Expression {
     /// # Errors
     /// [`RenderError`] when it can't be decided: a name is undefined, or the value is neither true nor false.
     pub fn holds(&self, scope: &Scope) -> Result<bool, RenderError> {
-        let value = self.value(scope)?;
-        match value.kind() {
+        let truth = self.value(scope).and_then(|value| match value.kind() {
             ValueKind::Bool => Ok(value.is_true()),
             kind => Err(RenderError::no_boolean(&self.source, kind)),
-        }
+        });
+        truth.map_err(|error| self.culprit(scope).unwrap_or(error))
+    }
+
+    /// What is wrong with the first part that can't be decided, where there are several: they tell more than the whole.
+    fn culprit(&self, scope: &Scope) -> Option<RenderError> {
+        let parts = self.operands()?;
+        parts.iter().filter(|_| parts.len() > 1).find_map(|part| part.holds(scope).err())
+    }
+
+    /// The operands of the outermost `and`s; `None` when they can't be told.
+    fn operands(&self) -> Option<Vec<Self>> {
+        scan::operands(&self.source).into_iter().map(|part| Self::compile(part).ok()).collect()
     }
 
     /// As it was written.
@@ -65,8 +76,7 @@ impl Expression {
     /// What it is made of: the operands of its outermost `and`s, each with what it came to. One part where there are none.
     #[must_use]
     pub fn parts(&self, scope: &Scope) -> Vec<Part> {
-        let parts: Result<Vec<Self>, Flaw> = scan::operands(&self.source).into_iter().map(Self::compile).collect();
-        let parts = parts.unwrap_or_else(|_| vec![self.clone()]);
+        let parts = self.operands().unwrap_or_else(|| vec![self.clone()]);
         parts.into_iter().map(|part| Part { value: part.holds(scope), source: part.source }).collect()
     }
 

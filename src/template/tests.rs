@@ -115,6 +115,15 @@ fn parts_say_which_of_them_is_false() {
 }
 
 #[test]
+fn the_part_that_cannot_be_decided_is_named() {
+    assert_eq!(holds("call.status == 'completed' and call.typo"), Err("`call.typo` is undefined".into()));
+    assert_eq!(
+        holds("true and call.status and call.typo"),
+        Err("`call.status` is neither true nor false but a value of type string".into())
+    );
+}
+
+#[test]
 fn names_are_those_that_are_used() {
     assert_eq!(Expression::compile("call.id == x and range(3)").unwrap().names(), ["call.id", "range", "x"]);
     let template = Template::compile("{% for m in transcript %}{{ m.role }}{{ call.from }}{% endfor %}").unwrap();

@@ -57,6 +57,17 @@ impl Site {
         self.folder.path().join("relay.toml").display().to_string()
     }
 
+    /// Gives the route a condition.
+    fn set_condition(&self, when: &str) {
+        let config = fs::read_to_string(self.config()).unwrap();
+        let without = config.lines().filter(|line| !line.starts_with("when = "));
+        let lines = without.flat_map(|line| match line {
+            "[[route]]" => vec![line.to_owned(), format!("when = \"{when}\"")],
+            line => vec![line.to_owned()],
+        });
+        fs::write(self.config(), lines.map(|line| line + "\n").collect::<String>()).unwrap();
+    }
+
     fn file(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, content).unwrap();
@@ -185,6 +196,28 @@ async fn a_refused_delivery_is_replayed_once_the_destination_is_mended() {
 }
 
 #[tokio::test]
+async fn an_event_whose_condition_cannot_be_decided_is_kept_until_the_config_is_mended() {
+    let site = Site::prepared().await;
+    site.set_condition("variables.vip");
+    let relay = site.serve().await;
+    let event = site.file("event.json", &fixtures::body("02-post-outbound.json"));
+    let sent = relay.send(&site, &format!("--file {}", event.display())).await;
+    assert_eq!(sent["status"], "accepted");
+    let delivery = format!("{}.crm", sent["id"].as_str().unwrap());
+    let shown = relay.run(&format!("dead show {delivery}")).await;
+    assert!(
+        shown.contains("`when` of the route `finished calls` can't be decided: `variables.vip` is undefined"),
+        "{shown}"
+    );
+    assert_eq!(relay.stop().await.code(), Some(0));
+
+    site.set_condition("variables.vip | default(true)");
+    let relay = site.serve().await;
+    relay.run("dead replay --destination crm").await;
+    assert_eq!(site.sink.wait_for(1).await[0].body, fixtures::body("02-post-outbound.json"));
+}
+
+#[tokio::test]
 async fn a_paused_destination_gets_nothing_until_it_is_resumed() {
     let site = Site::prepared().await;
     let relay = site.serve().await;
@@ -237,6 +270,25 @@ async fn an_explanation_shows_routes_and_requests_but_no_secret() {
     let explained: Value = serde_json::from_str(&explained).unwrap();
     assert_eq!(explained["routes"][0]["mismatch"], "its type is not in `events`");
     assert_eq!(explained["requests"], json!([]));
+}
+
+#[tokio::test]
+async fn an_explanation_says_which_part_of_a_condition_is_false() {
+    let site = Site::prepared().await;
+    let event = site.file("event.json", &fixtures::body("02-post-outbound.json"));
+    let explain = async || run(&format!("explain --config {} {}", site.config(), event.display())).await.ok();
+    site.set_condition("call.status == 'completed' and call.duration_seconds > 60 and 'vip' in variables");
+    let explained = explain().await;
+    let why = "no  finished calls: `call.duration_seconds > 60` and `'vip' in variables` are false";
+    assert!(explained.contains(why), "{explained}");
+
+    site.set_condition("call.status == 'completed' and variables.vip");
+    let explained = explain().await;
+    assert!(
+        explained.contains("no  finished calls: its `when` can't be decided: `variables.vip` is undefined"),
+        "{explained}"
+    );
+    assert!(explained.contains("crm: no request can be made: `when` of the route"), "{explained}");
 }
 
 #[tokio::test]

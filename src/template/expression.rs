@@ -9,6 +9,7 @@ use super::{
     flaw::{Flaw, RenderError},
     scan,
     scope::Scope,
+    vocabulary,
 };
 
 /// A compiled expression. Two are the same when their sources are.
@@ -33,6 +34,7 @@ impl Expression {
         ENGINE.compile_expression_owned(source.to_owned()).map_err(|error| Flaw::of(&error, source, 0))?;
         let enclosed = ENGINE.compile_expression_owned(format!("({source})"));
         let compiled = Arc::new(enclosed.map_err(|error| Flaw::of(&error, source, 1))?);
+        vocabulary::check(source, 0)?;
         Ok(Self { source: source.into(), compiled })
     }
 

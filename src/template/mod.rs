@@ -39,6 +39,7 @@ mod scan;
 mod scope;
 mod text;
 mod value;
+mod vocabulary;
 
 #[cfg(test)]
 mod tests;

@@ -18,46 +18,112 @@ pub(super) fn only_value(source: &str) -> Option<&str> {
 
 /// The operands of the outermost `and`s of an expression; the expression itself when something binds weaker than `and`.
 pub(super) fn operands(expression: &str) -> Vec<&str> {
-    let outermost = || words(expression).filter(|word| word.depth == 0).map(|word| (word.text, word.range));
-    if outermost().any(|(word, _)| ["or", "if", "else"].contains(&word)) {
+    let outermost = || tokens(expression).filter(|token| token.depth == 0);
+    if outermost().any(|token| ["or", "if", "else"].contains(&token.text)) {
         return vec![expression.trim()];
     }
     let mut start = 0;
     let mut ranges: Vec<Range<usize>> = Vec::new();
-    for (_, and) in outermost().filter(|(word, _)| *word == "and") {
-        ranges.push(start..and.start);
-        start = and.end;
+    for and in outermost().filter(|token| token.text == "and") {
+        ranges.push(start..and.range.start);
+        start = and.range.end;
     }
     ranges.push(start..expression.len());
     ranges.into_iter().filter_map(|range| expression.get(range)).map(str::trim).collect()
 }
 
-/// A name or keyword in an expression.
+/// What a word is used as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// `x | word`.
+    Filter,
+    /// `x is word`.
+    Test,
+    /// `word(…)`.
+    Function,
+}
+
+/// Words before a bracket that are no functions.
+const KEYWORDS: &[&str] = &["and", "elif", "else", "for", "if", "in", "is", "not", "or", "set", "with"];
+
+/// The words of some code that are used as something that has to exist, and where they stand.
+pub(super) fn uses(code: &str) -> Vec<(Use, &str, Range<usize>)> {
+    let tokens: Vec<Token<'_>> = tokens(code).collect();
+    let text = |at: Option<usize>| at.and_then(|at| tokens.get(at)).map_or("", |token| token.text);
+    let as_what = |at: usize| match (text(at.checked_sub(2)), text(at.checked_sub(1)), text(Some(at + 1))) {
+        (_, "|" | "filter", _) => Some(Use::Filter),
+        (_, "is", _) | ("is", "not", _) => Some(Use::Test),
+        (_, before, "(") if before != "." => Some(Use::Function),
+        _ => None,
+    };
+    let words = tokens.iter().enumerate().filter(|(_, token)| token.is_word() && !KEYWORDS.contains(&token.text));
+    words.filter_map(|(at, word)| Some((as_what(at)?, word.text, word.range.clone()))).collect()
+}
+
+/// What stands between the marks of a template, `{{ … }}` and `{% … %}`.
+pub(super) fn code_in(template: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut rest = template;
+    while let Some(at) = rest.find('{') {
+        let (mark, behind) = rest.split_at(at).1.split_at_checked(2).unwrap_or_default();
+        let (code, after) = match mark {
+            "{{" => behind.split_at(code_len(behind, '}')),
+            "{%" => behind.split_at(code_len(behind, '%')),
+            "{#" => ("", behind.split_once("#}").map_or("", |(_, after)| after)),
+            _ => ("", rest.get(at + 1..).unwrap_or_default()),
+        };
+        rest = after;
+        if code.trim_matches(['-', '+', ' ']) == "raw" {
+            rest = after.split_once("endraw").map_or("", |(_, after)| after);
+        } else if !code.is_empty() {
+            let start = template.len() - after.len() - code.len();
+            found.push(start..start + code.len());
+        }
+    }
+    found
+}
+
+/// How long the code is up to `}}` or `%}`.
+fn code_len(behind: &str, mark: char) -> usize {
+    let is_end = |token: &Token<'_>| {
+        let is_mark = token.text.starts_with(mark) && token.depth == 0;
+        is_mark && behind.get(token.range.end..).is_some_and(|after| after.starts_with('}'))
+    };
+    tokens(behind).find(is_end).map_or(behind.len(), |end| end.range.start)
+}
+
+/// A word, a string or another character.
 #[derive(Debug, PartialEq, Eq)]
-struct Word<'s> {
+struct Token<'s> {
     text: &'s str,
     range: Range<usize>,
     /// In how many brackets it stands.
     depth: usize,
 }
 
-/// The words of an expression, but for those in strings.
-fn words(expression: &str) -> impl Iterator<Item = Word<'_>> {
-    let (mut rest, mut depth) = (expression, 0_usize);
-    std::iter::from_fn(move || {
-        loop {
-            let first = rest.chars().next()?;
-            let (token, after) = rest.split_at(token_len(rest, first));
-            let start = expression.len() - rest.len();
-            rest = after;
-            match first {
-                '(' | '[' | '{' => depth += 1,
-                ')' | ']' | '}' => depth = depth.saturating_sub(1),
-                _ if is_of_word(first) => return Some(Word { text: token, range: start..start + token.len(), depth }),
-                _ => {}
-            }
+impl Token<'_> {
+    fn is_word(&self) -> bool {
+        self.text.starts_with(is_of_word)
+    }
+}
+
+/// The tokens of some code, without spaces.
+fn tokens(code: &str) -> impl Iterator<Item = Token<'_>> {
+    let (mut rest, mut depth) = (code, 0_usize);
+    let all = std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let (text, after) = rest.split_at(token_len(rest, first));
+        let start = code.len() - rest.len();
+        rest = after;
+        let token = Token { text, range: start..start + text.len(), depth };
+        match first {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
         }
-    })
+        Some(token)
+    });
+    all.filter(|token| !token.text.starts_with(char::is_whitespace))
 }
 
 /// How long the string, the word or the other character is that `rest` starts with.
@@ -104,6 +170,21 @@ mod tests {
     fn what_binds_weaker_than_and_keeps_an_expression_whole() {
         assert_eq!(operands("a and b or c"), ["a and b or c"]);
         assert_eq!(operands("a and b if c else d"), ["a and b if c else d"]);
+    }
+
+    #[test]
+    fn what_is_used_has_a_place() {
+        let code = "a | upper and b is not nosuch(1) and c.get(2) in (f(x), 'g(y) | z')";
+        let uses = uses(code).into_iter().map(|(kind, word, range)| (kind, word, &code[range] == word));
+        let expected = [(Use::Filter, "upper", true), (Use::Test, "nosuch", true), (Use::Function, "f", true)];
+        assert_eq!(uses.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn code_is_found_between_marks_and_nowhere_else() {
+        let template = "a { | b {{ {'}}': {}} }} {# {{ c }} #}{%- if d -%}{% raw %}{{ e | f }}{% endraw %}{{ g }} {{ h";
+        let code: Vec<&str> = code_in(template).into_iter().map(|range| &template[range]).collect();
+        assert_eq!(code, [" {'}}': {}} ", "- if d -", " g ", " h"]);
     }
 
     #[test]

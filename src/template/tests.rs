@@ -98,8 +98,33 @@ fn there_is_no_way_to_another_template() {
     for source in ["{% include 'x' %}", "{% import 'x' as x %}", "{% extends 'x' %}", "{% macro x() %}{% endmacro %}"] {
         assert!(Template::compile(source).unwrap_err().message.starts_with("unknown statement"), "{source}");
     }
-    for source in ["{{ call.note | safe }}", "{{ debug() }}", "{{ namespace() }}"] {
-        assert!(error(source).contains("un"), "{source}: {}", error(source));
+    for source in ["{{ call.note | safe }}", "{{ debug() }}", "{{ namespace() }}", "{{ debug }}"] {
+        assert!(Template::compile(source).is_err() || render(source, &json!("hi")).is_err(), "{source}");
+    }
+}
+
+#[test]
+fn a_filter_a_test_or_a_function_that_does_not_exist_is_a_flaw() {
+    assert_eq!(flaw("call.note | nosuch == 'x'"), ("nosuch".into(), "there is no filter `nosuch`".into()));
+    assert_eq!(flaw("call.note is not nosuch"), ("nosuch".into(), "there is no test `nosuch`".into()));
+    assert_eq!(flaw("not (true) and nosuch(1)"), ("nosuch".into(), "there is no function `nosuch`".into()));
+    for source in
+        ["é {{ 'a' | nosuch }}", "é {% filter nosuch %}{% endfilter %}", "{% for a in b if a is nosuch %}{% endfor %}"]
+    {
+        let flaw = Template::compile(source).unwrap_err();
+        assert_eq!(source.get(flaw.range.unwrap()), Some("nosuch"), "{source}");
+    }
+    for source in [
+        "{% for a in range(3) recursive %}{{ loop(a) }}{% endfor %}",
+        "{{ a.nosuch(1) }}",
+        "{{ '| nosuch' }}",
+        "{% if (a) %}{% elif (b) %}{% endif %}",
+        "{% set x = (1) %}{% with y = (2) %}{% endwith %}",
+        "{% raw %}{{ a | nosuch }}{% endraw %}",
+        "{{ a is divisibleby(3) and b is in (1, 2) }}",
+        "{{ (a if b else (c)) | default((1)) | d }}",
+    ] {
+        assert_eq!(Template::compile(source).err(), None, "{source}");
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     flaw::{Flaw, Refusal, RenderError},
     scan,
     scope::Scope,
+    vocabulary,
 };
 
 /// A compiled template of a text. Two are the same when their sources and kinds are.
@@ -44,6 +45,9 @@ impl Template {
             let mut engine = ENGINE.clone();
             engine.add_template_owned(kind, source.to_owned()).map_err(|error| Flaw::of(&error, source, 0))?;
             template.engine = Some(Arc::new(engine));
+            scan::code_in(source)
+                .into_iter()
+                .try_for_each(|code| vocabulary::check(source.get(code.clone()).unwrap_or_default(), code.start))?;
         }
         Ok(template)
     }

@@ -219,7 +219,7 @@ impl<'a> Draft<'a> {
         }
         self.store_totals();
         self.changes.insert(Table::Meta, meta::APPLIED, encode(&applied));
-        self.index.apply(&self.changes)?;
+        self.index.apply(self.changes)?;
         Ok(self.woken)
     }
 

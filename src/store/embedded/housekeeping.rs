@@ -4,6 +4,7 @@
 //! at may have changed.
 
 use std::{
+    ops::Bound,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, mpsc::RecvTimeoutError},
     time::Duration,
@@ -19,7 +20,7 @@ use super::{
     draft::lock,
     forecast::Growth,
     health::Health,
-    index::{IndexError, Table, event_at_end, meta},
+    index::{IndexError, Range, Table, event_at_end, meta},
     journal::{Position, Record, Step},
     reader::{ReadError, Reader},
     retention::Retention,
@@ -145,8 +146,8 @@ impl Housekeeping {
         let now = self.clock.now();
         let end = EventId::lowest_at(self.retention.received_before_to_expire(now));
         let mut expired = Vec::new();
-        for item in self.reader.index.tree(Table::Event).range(..end.as_bytes().to_vec()) {
-            let (key, value) = item.map_err(IndexError::from)?;
+        for item in self.reader.index.scan(Table::Event, before(end)) {
+            let (key, value) = item?;
             let entry = super::index::decode(&value)?;
             expired.extend(event_at_end(&key).filter(|event| self.retention.is_expired(*event, &entry, now)));
             if expired.len() >= SLICE {
@@ -159,8 +160,8 @@ impl Housekeeping {
     fn forget(&self) -> Result<(), HousekeepingError> {
         let end = EventId::lowest_at(self.retention.received_before_to_forget(self.clock.now()));
         let mut forgotten = Vec::new();
-        for key in self.reader.index.tree(Table::Remembered).range(..end.as_bytes().to_vec()).keys() {
-            forgotten.extend(event_at_end(&key.map_err(IndexError::from)?));
+        for item in self.reader.index.scan(Table::Remembered, before(end)) {
+            forgotten.extend(event_at_end(&item?.0));
             if forgotten.len() >= SLICE {
                 self.ask(|reply| Command::Forget(std::mem::take(&mut forgotten), reply))?;
             }
@@ -231,4 +232,9 @@ impl Housekeeping {
         self.inbox.blocking_send(command(reply)).map_err(|_| ended())?;
         answer.blocking_recv().map_err(|_| ended())?
     }
+}
+
+/// The keys of the events that are older than `end`.
+fn before(end: EventId) -> Range {
+    (Bound::Unbounded, Bound::Excluded(end.as_bytes().to_vec()))
 }

@@ -1,22 +1,25 @@
 //! sled: where things stand, so that they can be found. Derived from the journal, and thrown away when in doubt.
 //!
-//! | tree | key | value |
+//! | table | key | value |
 //! | --- | --- | --- |
-//! | `event` | event id | [`Entry`]: journal position, what it says of itself, its deliveries |
-//! | `due` | destination, 0, due ms, event id | |
-//! | `dead` | destination, 0, ms of death, event id | |
-//! | `call` | length of call id, call id, event id | |
-//! | `dedup` | deduplication key | event id |
-//! | `remembered` | id of an event that is gone | its deduplication key |
-//! | `segment` | segment number | live events and their bytes |
-//! | `meta` | see [`meta`] | journal position up to which all this is complete; counters; pauses |
+//! | `Event` | event id | [`Entry`]: journal position, what it says of itself, its deliveries |
+//! | `Due` | destination, 0, due ms, event id | |
+//! | `Dead` | destination, 0, ms of death, event id | |
+//! | `Call` | length of call id, call id, event id | |
+//! | `Dedup` | deduplication key | event id |
+//! | `Remembered` | id of an event that is gone | its deduplication key |
+//! | `Segment` | segment number | live events and their bytes |
+//! | `Meta` | see [`meta`] | journal position up to which all this is complete; counters; pauses |
 //!
+//! All tables lie in one tree of sled, each key behind the number of its table, so that a batch changes all of them or none.
 //! Integers are big-endian, so that keys sort like what they mean. Values are small and hold no body: sled would put a large
-//! one into a file that it never syncs. One thread writes ([`super::committer`]), in transactions over all trees.
+//! one into a file that it never syncs. One thread writes ([`super::committer`]).
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io,
+    ops::Bound,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::Arc,
@@ -25,7 +28,6 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sled::{Transactional, Tree, transaction::TransactionError};
 
 use super::journal::Position;
 use crate::{
@@ -44,7 +46,7 @@ const LET_GO_WITHIN: Duration = Duration::from_secs(10);
 /// How often to look whether they did.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
-/// Keys of the `meta` tree.
+/// Keys of the `Meta` table.
 pub(super) mod meta {
     /// The [`super::Position`] after the last journal record that the index knows of.
     pub(in super::super) const APPLIED: &[u8] = b"applied";
@@ -93,7 +95,6 @@ impl Entry {
 #[derive(Clone)]
 pub(super) struct Index {
     db: sled::Db,
-    trees: [Tree; TREES.len()],
     path: PathBuf,
     /// After the others, so that it is the last that goes.
     _last: Arc<LastHandle>,
@@ -112,39 +113,58 @@ impl Drop for LastHandle {
     }
 }
 
-/// The trees, and their place in [`Changes`].
+/// The tables. The number starts the keys in sled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
-    Event,
-    Due,
-    Dead,
-    Call,
-    Dedup,
-    Remembered,
-    Segment,
-    Meta,
+    Event = 1,
+    Due = 2,
+    Dead = 3,
+    Call = 4,
+    Dedup = 5,
+    Remembered = 6,
+    Segment = 7,
+    Meta = 8,
 }
 
-const TREES: [&str; 8] = ["event", "due", "dead", "call", "dedup", "remembered", "segment", "meta"];
+impl Table {
+    fn key(self, key: &[u8]) -> Vec<u8> {
+        [&[self as u8], key].concat()
+    }
+}
 
-/// Writes to all trees, to be made together.
+/// Writes to any tables, to be made together.
 #[derive(Default)]
-pub(super) struct Changes([sled::Batch; TREES.len()]);
+pub(super) struct Changes(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
 
 impl Changes {
     /// Sets a key.
-    pub(super) fn insert(&mut self, table: Table, key: &[u8], value: impl Into<sled::IVec>) {
-        if let Some(batch) = self.0.get_mut(table as usize) {
-            batch.insert(key, value);
-        }
+    pub(super) fn insert(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
+        self.0.insert(table.key(key), Some(value));
     }
 
     /// Removes a key.
     pub(super) fn remove(&mut self, table: Table, key: &[u8]) {
-        if let Some(batch) = self.0.get_mut(table as usize) {
-            batch.remove(key);
-        }
+        self.0.insert(table.key(key), None);
     }
+}
+
+/// From where to where a table is scanned.
+pub(super) type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// Key and value.
+pub(super) type Item = (Vec<u8>, Vec<u8>);
+
+/// All keys.
+pub(super) const EVERYTHING: Range = (Bound::Unbounded, Bound::Unbounded);
+
+/// The keys that start with `prefix`.
+pub(super) fn prefixed(prefix: Vec<u8>) -> Range {
+    let end = prefix.iter().rposition(|byte| *byte != u8::MAX).and_then(|place| {
+        let mut end = prefix.get(..=place)?.to_vec();
+        *end.last_mut()? += 1;
+        Some(end)
+    });
+    (Bound::Included(prefix), end.map_or(Bound::Unbounded, Bound::Excluded))
 }
 
 impl Index {
@@ -154,40 +174,45 @@ impl Index {
     /// sled's. It may also panic on damage: callers guard against that.
     pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
         let db = open_when_let_go_of(path)?;
-        let [event, due, dead, call, dedup, remembered, segment, meta] = TREES.map(|name| db.open_tree(name));
-        let trees = [event?, due?, dead?, call?, dedup?, remembered?, segment?, meta?];
         let last = Arc::new(LastHandle(Some(db.clone())));
-        Ok(Self { db, trees, path: path.to_owned(), _last: last })
-    }
-
-    /// One of the trees.
-    pub(super) fn tree(&self, table: Table) -> &Tree {
-        let [event, due, dead, call, dedup, remembered, segment, meta] = &self.trees;
-        match table {
-            Table::Event => event,
-            Table::Due => due,
-            Table::Dead => dead,
-            Table::Call => call,
-            Table::Dedup => dedup,
-            Table::Remembered => remembered,
-            Table::Segment => segment,
-            Table::Meta => meta,
-        }
+        Ok(Self { db, path: path.to_owned(), _last: last })
     }
 
     /// Makes all changes or none.
     ///
     /// # Errors
     /// sled's.
-    pub(super) fn apply(&self, changes: &Changes) -> Result<(), IndexError> {
-        let written = self.trees.as_slice().transaction(|trees| {
-            trees.iter().zip(&changes.0).try_for_each(|(tree, batch)| tree.apply_batch(batch))?;
-            Ok(())
-        });
-        written.map_err(|error: TransactionError<std::convert::Infallible>| match error {
-            TransactionError::Storage(error) => IndexError::Sled(error),
-            TransactionError::Abort(never) => match never {},
-        })
+    pub(super) fn apply(&self, changes: Changes) -> Result<(), IndexError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes.0 {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        Ok(self.db.apply_batch(batch)?)
+    }
+
+    /// The items of a table, in the order of their keys.
+    pub(super) fn scan(&self, table: Table, range: Range) -> impl Iterator<Item = Result<Item, IndexError>> + use<> {
+        self.db.range(within(table, range)).map(read_item)
+    }
+
+    /// The items of a table, from the last key to the first.
+    pub(super) fn scan_back(
+        &self,
+        table: Table,
+        range: Range,
+    ) -> impl Iterator<Item = Result<Item, IndexError>> + use<> {
+        self.db.range(within(table, range)).rev().map(read_item)
+    }
+
+    /// Whether a key is there.
+    ///
+    /// # Errors
+    /// sled's.
+    pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, IndexError> {
+        Ok(self.db.contains_key(table.key(key))?)
     }
 
     /// A value of ours; `None` when the key isn't there.
@@ -195,7 +220,7 @@ impl Index {
     /// # Errors
     /// sled's, or that the value can't be read.
     pub(super) fn get<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, IndexError> {
-        self.tree(table).get(key)?.map(|value| decode(&value)).transpose()
+        self.db.get(table.key(key))?.map(|value| decode(&value)).transpose()
     }
 
     /// An event's entry.
@@ -227,11 +252,9 @@ impl Index {
     /// # Errors
     /// sled's; a part may have been written.
     pub(super) fn copy_into(&self, other: &Self) -> Result<(), IndexError> {
-        for (from, to) in self.trees.iter().zip(&other.trees) {
-            for item in from {
-                let (key, value) = item?;
-                to.insert(key, value)?;
-            }
+        for item in &*self.db {
+            let (key, value) = item?;
+            other.db.insert(key, value)?;
         }
         Ok(())
     }
@@ -296,6 +319,24 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
         }
     }
     File::open(folder)?.sync_all()
+}
+
+/// The keys in sled of a range of a table.
+fn within(table: Table, (from, to): Range) -> Range {
+    let from = match from {
+        Bound::Unbounded => Bound::Included(table.key(&[])),
+        bound => bound.map(|key| table.key(&key)),
+    };
+    let to = match to {
+        Bound::Unbounded => Bound::Excluded(vec![table as u8 + 1]),
+        bound => bound.map(|key| table.key(&key)),
+    };
+    (from, to)
+}
+
+fn read_item(item: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Item, IndexError> {
+    let (key, value) = item?;
+    Ok((key.get(1..).unwrap_or_default().to_vec(), value.to_vec()))
 }
 
 /// The value that stands for `value`.
@@ -400,8 +441,8 @@ mod tests {
         changes.insert(Table::Dedup, &[1; 16], encode(&EventId::from_bytes([2; 16])));
         changes.insert(Table::Due, b"gone", Vec::new());
         changes.remove(Table::Due, b"gone");
-        index.apply(&changes).unwrap();
+        index.apply(changes).unwrap();
         assert_eq!(index.first_with(DedupKey::from_bytes([1; 16])).unwrap(), Some(EventId::from_bytes([2; 16])));
-        assert!(index.tree(Table::Due).is_empty());
+        assert_eq!(index.scan(Table::Due, EVERYTHING).count(), 0);
     }
 }

@@ -14,7 +14,9 @@ use bytes::Bytes;
 
 use super::{
     draft::lock,
-    index::{Entry, Index, IndexError, Table, call_prefix, event_at_end, parse_timed_key, timed_prefix},
+    index::{
+        Entry, Index, IndexError, Item, Table, call_prefix, event_at_end, parse_timed_key, prefixed, timed_prefix,
+    },
     journal::{Kept, Position, Record, Segments},
     leases::Leases,
     lock::Lock,
@@ -55,12 +57,6 @@ pub(super) enum ReadError {
     Index(#[from] IndexError),
 }
 
-impl From<sled::Error> for ReadError {
-    fn from(error: sled::Error) -> Self {
-        Self::Index(IndexError::Sled(error))
-    }
-}
-
 /// What a claim found at the head of a destination's queue.
 enum Candidate {
     Claimed(Claim),
@@ -79,7 +75,7 @@ impl Reader {
         now: Timestamp,
     ) -> Result<Vec<Claim>, ReadError> {
         let mut claims = Vec::new();
-        for item in self.index.tree(Table::Due).scan_prefix(timed_prefix(destination)) {
+        for item in self.index.scan(Table::Due, prefixed(timed_prefix(destination))) {
             if claims.len() >= max {
                 break;
             }
@@ -130,8 +126,8 @@ impl Reader {
 
     /// See [`crate::store::Store::next_due`].
     pub(super) fn next_due(&self, destination: &Name, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
-        for key in self.index.tree(Table::Due).scan_prefix(timed_prefix(destination)).keys() {
-            let key = key?;
+        for item in self.index.scan(Table::Due, prefixed(timed_prefix(destination))) {
+            let (key, _) = item?;
             let Some((_, due, event)) = parse_timed_key(&key) else { continue };
             if self.leases.lock().is_free(destination, event, now) {
                 return Ok(Some(due));
@@ -219,14 +215,13 @@ impl Reader {
     ) -> Box<dyn Iterator<Item = Result<EventId, ReadError>> + '_> {
         let from_until = filter.until.map(EventId::lowest_at);
         let end = after.into_iter().chain(from_until).min();
-        let read =
-            |key: Result<sled::IVec, sled::Error>| Ok(event_at_end(&key?).unwrap_or(EventId::from_bytes([0; 16])));
+        let read = |item: Result<Item, IndexError>| Ok(event_at_end(&item?.0).unwrap_or(EventId::from_bytes([0; 16])));
         if let Some(call) = &filter.call {
-            let keys = self.index.tree(Table::Call).scan_prefix(call_prefix(call)).keys().rev().map(read);
+            let keys = self.index.scan_back(Table::Call, prefixed(call_prefix(call))).map(read);
             return Box::new(keys.filter(move |id| id.as_ref().map_or(true, |id| end.is_none_or(|end| *id < end))));
         }
         let end = end.map_or(Bound::Unbounded, |end| Bound::Excluded(end.as_bytes().to_vec()));
-        Box::new(self.index.tree(Table::Event).range((Bound::Unbounded, end)).keys().rev().map(read))
+        Box::new(self.index.scan_back(Table::Event, (Bound::Unbounded, end)).map(read))
     }
 
     /// See [`crate::store::Store::dead_letters`].
@@ -241,8 +236,8 @@ impl Reader {
             None => Bound::Included(prefix.clone()),
         };
         let mut listing = Listing { items: Vec::new(), next: None };
-        for key in self.index.tree(Table::Dead).range((start, Bound::Unbounded)).keys() {
-            let key = key?;
+        for item in self.index.scan(Table::Dead, (start, Bound::Unbounded)) {
+            let (key, _) = item?;
             if !key.starts_with(&prefix) {
                 break;
             }
@@ -292,7 +287,7 @@ impl Reader {
     }
 
     fn first_due(&self, destination: &Name) -> Option<Timestamp> {
-        let first = self.index.tree(Table::Due).scan_prefix(timed_prefix(destination)).keys().next()?.ok()?;
-        event_at_end(&first).map(|event| event.timestamp())
+        let first = self.index.scan(Table::Due, prefixed(timed_prefix(destination))).next()?.ok()?;
+        event_at_end(&first.0).map(|event| event.timestamp())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::index::{Entry, Index, IndexError, Table, decode, meta};
+use super::index::{EVERYTHING, Entry, Index, IndexError, Table, decode, meta, prefixed};
 use crate::{
     model::{Delivery, DeliveryState, Name},
     store::Pause,
@@ -49,9 +49,9 @@ impl Totals {
     pub(super) fn load(index: &Index) -> Result<Self, IndexError> {
         let counts = index.get(Table::Meta, meta::COUNTS)?.unwrap_or_default();
         let mut totals = Self { counts, ..Self::default() };
-        for item in index.tree(Table::Segment) {
+        for item in index.scan(Table::Segment, EVERYTHING) {
             let (key, value) = item?;
-            let number = key.as_ref().try_into().map(u64::from_be_bytes).map_err(|_| IndexError::Unreadable)?;
+            let number = key.try_into().map(u64::from_be_bytes).map_err(|_| IndexError::Unreadable)?;
             totals.segments.insert(number, decode(&value)?);
         }
         totals.destinations = named(index, meta::DESTINATION)?;
@@ -120,7 +120,7 @@ fn is_unrouted(entry: &Entry) -> bool {
 
 fn named<T: serde::de::DeserializeOwned>(index: &Index, prefix: &[u8]) -> Result<BTreeMap<Name, T>, IndexError> {
     let mut found = BTreeMap::new();
-    for item in index.tree(Table::Meta).scan_prefix(prefix) {
+    for item in index.scan(Table::Meta, prefixed(prefix.to_vec())) {
         let (key, value) = item?;
         let name = key.get(prefix.len()..).and_then(|name| std::str::from_utf8(name).ok());
         let name = name.and_then(|name| Name::new(name).ok()).ok_or(IndexError::Unreadable)?;

@@ -10,7 +10,9 @@ use crate::{
     model::{DedupKey, DeliveryState, EventId, Name},
     store::embedded::{
         draft::{call_of, listed},
-        index::{Entry, Index, IndexError, Table, call_key, decode, event_at_end, parse_timed_key, timed_key},
+        index::{
+            EVERYTHING, Entry, Index, IndexError, Table, call_key, decode, event_at_end, parse_timed_key, timed_key,
+        },
         totals::{Counts, Totals},
     },
 };
@@ -62,7 +64,7 @@ pub(super) fn contents(index: &Index) -> Result<Contents, IndexError> {
     let totals = Totals::load(index)?;
     let mut contents = Contents { paused: totals.pauses.into_keys().collect(), ..Contents::default() };
     let mut counted = Totals::default();
-    for item in index.tree(Table::Event) {
+    for item in index.scan(Table::Event, EVERYTHING) {
         let (_, entry) = read_item(item)?;
         counted.add_event(&entry);
         for (delivery, _) in &entry.deliveries {
@@ -110,7 +112,7 @@ impl Audit<'_> {
     }
 
     fn events(&mut self) -> Result<(), IndexError> {
-        for item in self.index.tree(Table::Event) {
+        for item in self.index.scan(Table::Event, EVERYTHING) {
             let (id, entry) = read_item(item)?;
             self.counted.add_event(&entry);
             entry.deliveries.iter().for_each(|(delivery, _)| self.counted.add_delivery(delivery));
@@ -128,13 +130,13 @@ impl Audit<'_> {
     fn is_listed(&self, id: EventId, entry: &Entry) -> Result<bool, IndexError> {
         for (delivery, _) in &entry.deliveries {
             if let Some((table, at)) = listed(delivery)
-                && !self.index.tree(table).contains_key(timed_key(&delivery.destination, at, id))?
+                && !self.index.contains(table, &timed_key(&delivery.destination, at, id))?
             {
                 return Ok(false);
             }
         }
         if let Some(call) = call_of(entry)
-            && !self.index.tree(Table::Call).contains_key(call_key(call, id))?
+            && !self.index.contains(Table::Call, &call_key(call, id))?
         {
             return Ok(false);
         }
@@ -142,7 +144,7 @@ impl Audit<'_> {
     }
 
     fn unknown_events(&mut self) -> Result<(), IndexError> {
-        for item in self.truth.tree(Table::Event) {
+        for item in self.truth.scan(Table::Event, EVERYTHING) {
             let (id, entry) = read_item(item)?;
             let waits = entry.deliveries.iter().any(|(delivery, _)| delivery.state.is_waiting());
             let is_known = !waits || self.index.entry(id)?.is_some();
@@ -153,8 +155,8 @@ impl Audit<'_> {
 
     fn timed_lists(&mut self) -> Result<(), IndexError> {
         for table in [Table::Due, Table::Dead] {
-            for key in self.index.tree(table).iter().keys() {
-                let (destination, at, event) = parse_timed_key(&key?).ok_or(IndexError::Unreadable)?;
+            for item in self.index.scan(table, EVERYTHING) {
+                let (destination, at, event) = parse_timed_key(&item?.0).ok_or(IndexError::Unreadable)?;
                 let entry = self.index.entry(event)?;
                 let delivery = entry.as_ref().and_then(|entry| entry.delivery(&destination));
                 let is_so = delivery.and_then(|(delivery, _)| listed(delivery)) == Some((table, at));
@@ -165,21 +167,21 @@ impl Audit<'_> {
     }
 
     fn calls(&mut self) -> Result<(), IndexError> {
-        for key in self.index.tree(Table::Call).iter().keys() {
-            let key = key?;
+        for item in self.index.scan(Table::Call, EVERYTHING) {
+            let (key, _) = item?;
             let event = event_at_end(&key).ok_or(IndexError::Unreadable)?;
             let entry = self.index.entry(event)?;
             let wanted = entry.as_ref().and_then(call_of).map(|call| call_key(call, event));
-            self.note_unless(wanted.as_deref() == Some(&*key), Discrepancy::Stray, &event);
+            self.note_unless(wanted.as_ref() == Some(&key), Discrepancy::Stray, &event);
         }
         Ok(())
     }
 
     fn dedup_keys(&mut self) -> Result<(), IndexError> {
-        for item in self.index.tree(Table::Dedup) {
+        for item in self.index.scan(Table::Dedup, EVERYTHING) {
             let (key, value) = item?;
             let event: EventId = decode(&value)?;
-            let key = key.as_ref().try_into().map(DedupKey::from_bytes).map_err(|_| IndexError::Unreadable)?;
+            let key = key.try_into().map(DedupKey::from_bytes).map_err(|_| IndexError::Unreadable)?;
             let present = self.index.entry(event)?.map(|entry| entry.dedup_key);
             let is_so = present == Some(key) || self.index.remembered(event)? == Some(key);
             self.note_unless(is_so, Discrepancy::Stray, &event);
@@ -188,7 +190,7 @@ impl Audit<'_> {
     }
 
     fn remembered(&mut self) -> Result<(), IndexError> {
-        for item in self.index.tree(Table::Remembered) {
+        for item in self.index.scan(Table::Remembered, EVERYTHING) {
             let (key, value) = item?;
             let event = event_at_end(&key).ok_or(IndexError::Unreadable)?;
             let is_listed = self.index.first_with(decode(&value)?)?.is_some_and(|present| present >= event);

@@ -1,6 +1,6 @@
 //! Taking events out of a stopped queue, one after another: never more than one in memory.
 
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::{
     store::{
         EventFilter, Pause,
         embedded::{
-            index::{Entry, IndexError, Table, decode, event_at_end},
+            index::{Entry, IndexError, Item, Table, decode, event_at_end},
             journal::Kept,
             leases::Leases,
             reader::Reader,
@@ -69,7 +69,7 @@ impl Stopped {
         let pauses = super::lock(&reader.totals).pauses.clone();
         let mut exports = Exports { pauses: pauses.into_iter().collect(), ..Exports::default() };
         let start = filter.since.map_or(EventId::from_bytes([0; 16]), EventId::lowest_at);
-        for item in reader.index.tree(Table::Event).range(start.as_bytes().to_vec()..) {
+        for item in reader.index.scan(Table::Event, (Bound::Included(start.as_bytes().to_vec()), Bound::Unbounded)) {
             let (id, entry) = read_item(item).map_err(OfflineError::from)?;
             if filter.until.is_some_and(|until| id.timestamp() >= until) {
                 break;
@@ -104,8 +104,8 @@ impl Stopped {
     }
 }
 
-/// Reads an item of the index's tree of events.
-pub(super) fn read_item(item: sled::Result<(sled::IVec, sled::IVec)>) -> Result<(EventId, Entry), IndexError> {
+/// Reads an item of the index's table of events.
+pub(super) fn read_item(item: Result<Item, IndexError>) -> Result<(EventId, Entry), IndexError> {
     let (key, value) = item?;
     let id = event_at_end(&key).ok_or(IndexError::Unreadable)?;
     Ok((id, decode(&value)?))

@@ -347,12 +347,12 @@ async fn what_ends_within_the_grace_of_a_stop_is_not_sent_again() {
 async fn people_can_pause_a_destination() {
     let destination = Scripted::always(Behaviour::Answers(200)).await;
     let sender = Sender::start(vec![to("crm", &destination.url("/")), to("slack", &destination.url("/"))]);
-    let pause = Pause { since: Clock::system().now(), reason: "maintenance".into() };
+    let pause = Pause { since: Clock::system().now(), until: None, reason: "maintenance".into() };
     sender.store.set_pause(&name("crm"), Some(pause.clone())).await.unwrap();
     let event = sender.accept(fixtures::event("1"), &["crm", "slack"]).await;
     sender.wait_until(event, "slack", is_delivered).await;
     assert!(sender.delivery(event, "crm").await.0.state.is_waiting());
-    let Pause { since, reason } = pause;
+    let Pause { since, reason, .. } = pause;
     assert_eq!(sender.dispatch.handle().conditions()[&name("crm")], Condition::Paused { since, reason });
 
     sender.store.set_pause(&name("crm"), None).await.unwrap();

@@ -84,7 +84,7 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let status = match error {
-            StoreError::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            StoreError::Damaged(_) | StoreError::TooLarge(_) => StatusCode::INTERNAL_SERVER_ERROR,
             StoreError::Failed(_) | StoreError::Closed | StoreError::DiskFull(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())

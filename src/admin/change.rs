@@ -53,7 +53,7 @@ impl Admin {
 
     async fn pause(&self, name: &Name, asked: PauseRequest) -> Result<Answer, Problem> {
         self.configured(name)?;
-        let pause = Pause { since: self.clock.now(), reason: asked.reason };
+        let pause = Pause { since: self.clock.now(), until: None, reason: asked.reason };
         self.store.set_pause(name, Some(pause)).await?;
         tracing::info!(destination = %name, "paused by a person");
         json(StatusCode::OK, &self.configured(name)?)

@@ -71,6 +71,12 @@ pub struct QueueView {
     pub disk_bytes: u64,
     /// Bytes that are free on that disk, where that is known.
     pub disk_free_bytes: Option<u64>,
+    /// Places on disk that a start found damaged; each was skipped.
+    pub damaged_places: u64,
+    /// Bytes of these places.
+    pub damaged_bytes: u64,
+    /// Events that are known and couldn't be read when they were asked for.
+    pub damaged_events: u64,
     /// Seconds until the disk is too full to accept events, at the rate of the last hour; null while nothing grows.
     pub disk_full_in_seconds: Option<u64>,
 }
@@ -128,6 +134,8 @@ pub struct DestinationView {
     pub in_flight: u64,
     /// Dead letters.
     pub dead: u64,
+    /// Deliveries that were retired for their age, as far as their events are kept.
+    pub expired: u64,
     /// When the event was received whose delivery is due first.
     pub oldest: Option<Timestamp>,
 }
@@ -136,9 +144,19 @@ impl DestinationView {
     /// A destination under its `condition`, or an unconfigured one; without `stats` it never had a delivery.
     pub(super) fn new(name: Name, condition: Option<Condition>, stats: Option<DestinationStats>) -> Self {
         let (condition, reason, since, until) = explained(condition);
-        let (waiting, in_flight, dead, oldest) =
-            stats.map_or((0, 0, 0, None), |stats| (stats.waiting, stats.in_flight, stats.dead, stats.oldest));
-        Self { name, condition, reason, since, until, waiting, in_flight, dead, oldest }
+        let of = |number: fn(&DestinationStats) -> u64| stats.as_ref().map_or(0, number);
+        Self {
+            name,
+            condition,
+            reason,
+            since,
+            until,
+            waiting: of(|stats| stats.waiting),
+            in_flight: of(|stats| stats.in_flight),
+            dead: of(|stats| stats.dead),
+            expired: of(|stats| stats.expired),
+            oldest: stats.and_then(|stats| stats.oldest),
+        }
     }
 }
 
@@ -248,6 +266,8 @@ pub enum DeliveryStateName {
     Dead,
     /// Given up, and thrown away by a person.
     Discarded,
+    /// Retired because it came too late to be of use.
+    Expired,
 }
 
 /// A delivery.
@@ -283,6 +303,7 @@ impl DeliveryView {
             DeliveryState::Delivered { at } => (DeliveryStateName::Delivered, None, Some(at), None),
             DeliveryState::Dead { at, reason } => (DeliveryStateName::Dead, None, Some(at), Some(reason)),
             DeliveryState::Discarded { at } => (DeliveryStateName::Discarded, None, Some(at), None),
+            DeliveryState::Expired { at } => (DeliveryStateName::Expired, None, Some(at), None),
         };
         Self {
             id: DeliveryId { event, destination: delivery.destination.clone() },

@@ -54,6 +54,8 @@ enum StateArg {
     Delivered,
     Dead,
     Discarded,
+    /// Retired for their age.
+    Expired,
 }
 
 /// Runs `deliveries`.

@@ -61,6 +61,7 @@ enum StateArg {
     Waiting,
     Delivered,
     Dead,
+    Expired,
     Unrouted,
     Quarantined,
 }
@@ -140,6 +141,7 @@ fn state(event: &EventView) -> Cell {
     match event.state {
         EventState::Waiting => Cell(Tone::Warning, format!("waiting: {}", names(DeliveryStateName::Waiting))),
         EventState::Dead => Cell(Tone::Bad, format!("dead: {}", names(DeliveryStateName::Dead))),
+        EventState::Expired => Cell(Tone::Faint, format!("expired: {}", names(DeliveryStateName::Expired))),
         EventState::Delivered => Cell(Tone::Good, "delivered".to_owned()),
         EventState::Unrouted => Cell(Tone::Faint, "unrouted".to_owned()),
         EventState::Quarantined => Cell(Tone::Bad, "quarantined".to_owned()),
@@ -233,6 +235,7 @@ pub(super) fn delivery_state(delivery: &DeliveryView, now: Timestamp) -> Cell {
             Cell(Tone::Bad, format!("dead{ago}{reason}"))
         }
         DeliveryStateName::Discarded => Cell(Tone::Faint, format!("discarded{ago}")),
+        DeliveryStateName::Expired => Cell(Tone::Faint, format!("expired{ago}")),
     }
 }
 

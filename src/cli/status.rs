@@ -33,6 +33,7 @@ fn words(status: &StatusView, colour: Colour) -> String {
     } else {
         lines.push(destinations(&status.destinations, status.now).render(colour));
     }
+    lines.extend(damage(&status.queue, colour));
     lines.extend(status.destinations.iter().filter_map(|destination| advice(destination, status.now)));
     lines.join("\n")
 }
@@ -60,6 +61,20 @@ fn queue(status: &StatusView) -> String {
         parts.push(format!("{} in quarantine", grouped(queue.quarantined)));
     }
     parts.join(", ")
+}
+
+/// What was found damaged; `None` while all can be read.
+fn damage(queue: &QueueView, colour: Colour) -> Option<String> {
+    if queue.damaged_places == 0 && queue.damaged_events == 0 {
+        return None;
+    }
+    let places = count(queue.damaged_places, "damaged place", "damaged places");
+    let events = count(queue.damaged_events, "event", "events");
+    let what = format!(
+        "The disk has damaged the queue: {places} ({}), {events} unreadable. See `atoms-relay store verify`.",
+        size(queue.damaged_bytes)
+    );
+    Some(Tone::Bad.paint(&what, colour))
 }
 
 fn disk(queue: &QueueView) -> String {
@@ -150,6 +165,7 @@ mod tests {
             waiting: 0,
             in_flight: 0,
             dead: 0,
+            expired: 0,
             oldest: None,
         }
     }
@@ -179,6 +195,9 @@ mod tests {
                 dead: 2,
                 disk_bytes: 2_048,
                 disk_free_bytes: Some(3 * 1024 * 1024 * 1024),
+                damaged_places: 1,
+                damaged_bytes: 512,
+                damaged_events: 2,
                 disk_full_in_seconds: Some(5 * 86_400),
             },
             destinations: vec![destination("crm", ConditionName::Flowing), failing],
@@ -190,6 +209,7 @@ DESTINATION  CONDITION  WAITING  IN FLIGHT  DEAD  OLDEST
 crm          flowing          0          0     0       -
 billing      tripped      1,204          1     2      5m
 
+The disk has damaged the queue: 1 damaged place (512 B), 2 events unreadable. See `atoms-relay store verify`.
 billing has been failing for 4m: answered 503\u{1b}[2J, next try in 12s.";
         assert_eq!(words(&status, Colour::Plain), wanted);
     }

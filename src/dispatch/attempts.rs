@@ -165,7 +165,7 @@ mod tests {
             body: Bytes::from_static(b"{}"),
         };
         let delivery = Delivery { attempts: 4, ..Delivery::new(Name::new("crm").unwrap(), Timestamp::EPOCH) };
-        Claim { token: ClaimToken(1), event: Arc::new(event), delivery }
+        Claim { token: ClaimToken(1), event: Arc::new(event), delivery, kept_body: None }
     }
 
     async fn only(attempts: &mut Attempts) -> Ended {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     breaker::Condition,
     clock::Clock,
-    model::{Name, Timestamp},
+    model::{Name, Order, Timestamp},
     store::{Settled, Settlement, Store, StoreError},
     telemetry::LaneMetrics,
 };
@@ -173,7 +173,7 @@ async fn done<T>(hand: &mut Hand<T>) -> T {
 
 /// Claims what is due and finds out when to look again.
 async fn look(store: &dyn Store, name: &Name, max: usize, lease: Duration) -> Result<Found, StoreError> {
-    let claims = store.claim(name, max, lease).await?;
+    let claims = store.claim(name, max, lease, Order::None).await?;
     if claims.len() >= max {
         return Ok(Found { claims, next_due: Some(Timestamp::EPOCH) });
     }

@@ -140,7 +140,7 @@ impl Handle {
     }
 
     fn condition(&self, name: &Name, shown: &Shown) -> Condition {
-        if let Some(Pause { since, reason }) = self.store.pause_of(name) {
+        if let Some(Pause { since, reason, .. }) = self.store.pause_of(name) {
             return Condition::Paused { since, reason };
         }
         shown.condition.borrow().clone()

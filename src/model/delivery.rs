@@ -65,6 +65,23 @@ pub enum DeliveryState {
         /// When.
         at: Timestamp,
     },
+    /// Retired because it came too late to be of use. No dead letter: nobody has to look after it.
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// In which order a destination wants what comes of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// In any.
+    #[default]
+    None,
+    /// One after another, as the events came in: a delivery waits until no earlier event of its call waits for this
+    /// destination. What comes in late, after a later one was delivered, waits for nothing.
+    Call,
 }
 
 /// Why a delivery was given up. The last attempt has the details.
@@ -88,6 +105,8 @@ pub enum Verdict {
     RetryAt(Timestamp),
     /// Give up.
     Dead(DeadReason),
+    /// Too old to be of use: retire it.
+    Expired,
     /// The attempt decided nothing about this event: its destination is wrong or we are stopping. It keeps its place.
     Release,
 }
@@ -164,7 +183,10 @@ impl DeliveryState {
                 Ok(Self::Waiting { due })
             }
             (Self::Waiting { .. }, Verdict::Dead(reason)) => Ok(Self::Dead { at: now, reason }),
-            (Self::Delivered { .. } | Self::Dead { .. } | Self::Discarded { .. }, _) => Err(IllegalStep),
+            (Self::Waiting { .. }, Verdict::Expired) => Ok(Self::Expired { at: now }),
+            (Self::Delivered { .. } | Self::Dead { .. } | Self::Discarded { .. } | Self::Expired { .. }, _) => {
+                Err(IllegalStep)
+            }
         }
     }
 
@@ -178,6 +200,12 @@ impl DeliveryState {
     #[must_use]
     pub const fn is_dead(self) -> bool {
         matches!(self, Self::Dead { .. })
+    }
+
+    /// Whether it was retired for its age.
+    #[must_use]
+    pub const fn is_expired(self) -> bool {
+        matches!(self, Self::Expired { .. })
     }
 }
 
@@ -309,6 +337,9 @@ mod tests {
         let dead = DeliveryState::Dead { at: NOW, reason: DeadReason::Rejected };
         assert_eq!(WAITING.after(Verdict::Dead(DeadReason::Rejected), NOW), Ok(dead));
         assert_eq!(dead.after(Verdict::Done, NOW), Err(IllegalStep));
+        let expired = DeliveryState::Expired { at: NOW };
+        assert_eq!(WAITING.after(Verdict::Expired, NOW), Ok(expired));
+        assert_eq!(expired.after(Verdict::Done, NOW), Err(IllegalStep));
         assert_eq!(DeliveryState::Delivered { at: NOW }.after(Verdict::Release, NOW), Err(IllegalStep));
     }
 
@@ -355,6 +386,12 @@ mod tests {
         let again = dead.replayed(later);
         assert_eq!((again.since, again.retries, again.round, again.attempts), (later, 0, 0, 2));
         assert_eq!(again.state, DeliveryState::Waiting { due: later });
+    }
+
+    #[test]
+    fn an_expired_delivery_that_is_replayed_keeps_its_key() {
+        let expired = new().after(Verdict::Expired, None, NOW).unwrap();
+        assert_eq!((expired.replayed(NOW).round, expired.replayed(NOW).attempts), (0, 0));
     }
 
     #[test]

@@ -53,7 +53,9 @@ pub enum EventState {
     Waiting,
     /// None waits, and one at least is a dead letter.
     Dead,
-    /// None waits, none is dead.
+    /// None waits, none is dead, and one at least was retired for its age.
+    Expired,
+    /// None waits, is dead or was retired.
     Delivered,
     /// No route wanted it.
     Unrouted,
@@ -91,6 +93,9 @@ impl EventSummary {
         }
         if self.deliveries.iter().any(|delivery| delivery.state.is_dead()) {
             return EventState::Dead;
+        }
+        if self.deliveries.iter().any(|delivery| delivery.state.is_expired()) {
+            return EventState::Expired;
         }
         EventState::Delivered
     }

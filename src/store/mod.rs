@@ -9,10 +9,11 @@ mod listing;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::model::{Attempt, Delivery, DeliveryId, Event, EventId, Name, NewEvent, Timestamp, Verdict};
+use crate::model::{Attempt, Delivery, DeliveryId, Event, EventId, Name, NewEvent, Order, Timestamp, Verdict};
 pub use listing::{DeadCursor, DeadLetter, EventFilter, EventState, EventSummary, Listing, Page, ParseCursorError};
 
 /// What the relay needs of a store. Both engines pass the same conformance suite.
@@ -24,12 +25,30 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`]; the event may have been stored all the same.
     async fn accept(&self, event: NewEvent) -> Result<Acceptance, StoreError>;
 
-    /// Takes up to `max` due deliveries of a destination, oldest due first. Each is the caller's alone until it is
-    /// settled or `lease` has passed.
+    /// Takes up to `max` due deliveries of a destination. Each is the caller's alone until it is settled or `lease` has
+    /// passed.
+    ///
+    /// First attempts come before later ones, and those of events that just came in before a backlog, each kind oldest due
+    /// first; but none is kept waiting for ever by a better one. With [`Order::Call`] what has to wait for an earlier event
+    /// of its call isn't claimed.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing is claimed then.
-    async fn claim(&self, destination: &Name, max: usize, lease: Duration) -> Result<Vec<Claim>, StoreError>;
+    /// [`StoreError`]; what was claimed all the same comes up again when its lease has passed.
+    async fn claim(
+        &self,
+        destination: &Name,
+        max: usize,
+        lease: Duration,
+        order: Order,
+    ) -> Result<Vec<Claim>, StoreError>;
+
+    /// Keeps the body that was made for a claimed delivery, for its later attempts: they find it in
+    /// [`Claim::kept_body`]. One that was kept before is replaced. It is gone with its event. Durable.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it may have been kept all the same. [`StoreError::TooLarge`] when an event's kept bodies would take
+    /// too much; what was kept before stays.
+    async fn keep_body(&self, id: &DeliveryId, token: ClaimToken, body: Bytes) -> Result<Settled, StoreError>;
 
     /// Says what became of claimed deliveries, one answer each, in order. `Dead` is durable; a lost `Done` or retry means that
     /// the delivery comes again.
@@ -38,7 +57,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`]; the claims lapse with their leases then.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
 
-    /// When the earliest delivery of a destination that nobody holds is due; `None` when there is none.
+    /// When the earliest delivery of a destination is due that nobody holds and that, as far as the last claim found, waits
+    /// for no other that somebody holds; `None` when there is none.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -73,8 +93,8 @@ pub trait Store: Send + Sync + 'static {
         page: Page<DeadCursor>,
     ) -> Result<Listing<DeadLetter, DeadCursor>, StoreError>;
 
-    /// Makes settled deliveries due again, at once: dead letters under their old idempotency key, delivered ones in a new
-    /// round. Those that still wait become due at once. Durable.
+    /// Makes settled deliveries due again, at once: delivered ones in a new round, others under their old idempotency key.
+    /// Those that still wait become due at once. Durable.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -86,13 +106,14 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`].
     async fn discard(&self, deliveries: Vec<DeliveryId>) -> Result<usize, StoreError>;
 
-    /// Holds (`Some`) or releases (`None`) all deliveries of a destination. Durable: it outlives a restart.
+    /// Holds (`Some`) or releases (`None`) all deliveries of a destination. Durable: it outlives a restart. A pause that is
+    /// over by itself counts as none.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn set_pause(&self, destination: &Name, pause: Option<Pause>) -> Result<(), StoreError>;
 
-    /// The pause that people put on a destination, if any.
+    /// The pause that people put on a destination, if one is on now.
     fn pause_of(&self, destination: &Name) -> Option<Pause>;
 
     /// Numbers for people. Costs as much as there are destinations, however many events wait.
@@ -129,6 +150,8 @@ pub struct Claim {
     pub event: Arc<Event>,
     /// The delivery as it stands.
     pub delivery: Delivery,
+    /// The body that was kept for it, if any.
+    pub kept_body: Option<Bytes>,
 }
 
 impl Claim {
@@ -189,8 +212,18 @@ pub struct StoredEvent {
 pub struct Pause {
     /// Since when.
     pub since: Timestamp,
+    /// When it ends by itself; `None`: when a person ends it.
+    pub until: Option<Timestamp>,
     /// In the words of whoever paused it; may be empty.
     pub reason: String,
+}
+
+impl Pause {
+    /// Whether it holds anything back at `now`.
+    #[must_use]
+    pub fn is_on(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// Numbers of the whole store.
@@ -209,8 +242,21 @@ pub struct Stats {
     /// How long it takes until the disk is too full to accept events, at the rate of the last hour; `None` while the store
     /// doesn't grow.
     pub disk_full_in: Option<Duration>,
+    /// What was found damaged.
+    pub damage: Damage,
     /// One entry for each destination that ever had a delivery, by name.
     pub destinations: Vec<DestinationStats>,
+}
+
+/// What a start found damaged on the disk, and what was met since then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Places where records can't be read although there were some: each was skipped up to the next record.
+    pub places: u64,
+    /// The bytes of these places.
+    pub bytes: u64,
+    /// Events that are known and can't be read.
+    pub events: u64,
 }
 
 /// Numbers of one destination.
@@ -224,6 +270,8 @@ pub struct DestinationStats {
     pub in_flight: u64,
     /// Dead letters.
     pub dead: u64,
+    /// Deliveries that were retired for their age, as far as their events are kept.
+    pub expired: u64,
     /// When the event was received whose delivery is due first; `None` when nothing waits.
     pub oldest: Option<Timestamp>,
 }
@@ -240,6 +288,9 @@ pub enum StoreError {
     /// There is too little room on the disk.
     #[error("the disk is nearly full: {0}")]
     DiskFull(Arc<str>),
+    /// It is more than can be kept.
+    #[error("too large to be kept: {0}")]
+    TooLarge(Arc<str>),
     /// What is on disk can't be read.
     #[error("{0}")]
     Damaged(Arc<str>),

@@ -12,8 +12,8 @@ use std::{
 use atoms_relay::{
     clock::Clock,
     model::{
-        Attempt, DedupKey, Event, EventId, Name, NewDelivery, NewEvent, OriginalHeaders, Outcome, Reading, Timestamp,
-        Verdict,
+        Attempt, DedupKey, Event, EventId, Name, NewDelivery, NewEvent, Order, OriginalHeaders, Outcome, Reading,
+        Timestamp, Verdict,
     },
     store::{
         Claim, Page, Settlement, Store,
@@ -151,7 +151,7 @@ pub(crate) fn settlement(claim: &Claim, verdict: Verdict, at: Timestamp) -> Sett
 }
 
 pub(crate) async fn claim_one(store: &Embedded, destination: &str) -> Claim {
-    let mut claims = store.claim(&name(destination), 1, LEASE).await.unwrap();
+    let mut claims = store.claim(&name(destination), 1, LEASE, Order::None).await.unwrap();
     claims.pop().expect("nothing is due")
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use atoms_relay::{
-    model::{DeadReason, DeliveryId, Verdict},
+    model::{DeadReason, DeliveryId, Order, Verdict},
     store::{
         Acceptance, EventFilter, EventState, Page, Pause, Replayed, Settled, Settlement, Store, StoreError,
         embedded::{Embedded, Report},
@@ -21,9 +21,9 @@ async fn an_event_is_claimed_by_each_destination_with_its_body() {
     for destination in ["crm", "slack"] {
         let claim = claim_one(&store, destination).await;
         assert_eq!(*claim.event, new.event);
-        assert!(store.claim(&name(destination), 8, LEASE).await.unwrap().is_empty(), "claimed twice");
+        assert!(store.claim(&name(destination), 8, LEASE, Order::None).await.unwrap().is_empty(), "claimed twice");
     }
-    assert!(store.claim(&name("other"), 8, LEASE).await.unwrap().is_empty());
+    assert!(store.claim(&name("other"), 8, LEASE, Order::None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn a_duplicate_is_told_the_first_id_and_changes_nothing_also_after_a_reope
     let store = bench.open();
     assert_eq!(store.accept(second).await.unwrap(), Acceptance::Duplicate(first.event.id));
     assert_eq!(store.stats().events, 1);
-    assert_eq!(store.claim(&name("crm"), 8, LEASE).await.unwrap().len(), 1);
+    assert_eq!(store.claim(&name("crm"), 8, LEASE, Order::None).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_retry_comes_when_it_is_due_and_carries_its_history() {
         let due = bench.now().plus(Duration::from_secs(10));
         let settled = store.settle(vec![settlement(&claim, Verdict::RetryAt(due), bench.now())]).await.unwrap();
         assert_eq!(settled, [Settled::Recorded]);
-        assert!(store.claim(&name("crm"), 1, LEASE).await.unwrap().is_empty(), "claimed before it is due");
+        assert!(store.claim(&name("crm"), 1, LEASE, Order::None).await.unwrap().is_empty(), "claimed before it is due");
         assert_eq!(store.next_due(&name("crm")).await.unwrap(), Some(due));
         bench.pass(Duration::from_secs(10));
     }
@@ -123,8 +123,8 @@ async fn claims_come_oldest_due_first() {
         store.accept(new).await.unwrap();
         bench.pass(Duration::from_millis(1));
     }
-    let first = store.claim(&name("crm"), 3, LEASE).await.unwrap();
-    let second = store.claim(&name("crm"), 3, LEASE).await.unwrap();
+    let first = store.claim(&name("crm"), 3, LEASE, Order::None).await.unwrap();
+    let second = store.claim(&name("crm"), 3, LEASE, Order::None).await.unwrap();
     let claimed: Vec<_> = first.iter().chain(&second).map(|claim| claim.event.id).collect();
     assert_eq!(claimed, ids);
 }
@@ -137,7 +137,7 @@ async fn dead_letters_are_listed_replayed_under_their_old_key_and_discarded() {
         store.accept(bench.event(number, &["crm", "slack"])).await.unwrap();
         bench.pass(Duration::from_millis(1));
     }
-    for claim in store.claim(&name("crm"), 3, LEASE).await.unwrap() {
+    for claim in store.claim(&name("crm"), 3, LEASE, Order::None).await.unwrap() {
         let dead = settlement(&claim, Verdict::Dead(DeadReason::Rejected), bench.now());
         store.settle(vec![dead]).await.unwrap();
     }
@@ -163,7 +163,7 @@ async fn what_is_refused_is_a_dead_letter_from_the_start_and_can_be_replayed() {
     let mut new = bench.event(1, &["crm", "slack"]);
     new.deliveries[0].refused = Some("`call.lenght` is undefined".into());
     store.accept(new.clone()).await.unwrap();
-    assert!(store.claim(&name("crm"), 8, LEASE).await.unwrap().is_empty());
+    assert!(store.claim(&name("crm"), 8, LEASE, Order::None).await.unwrap().is_empty());
     claim_one(&store, "slack").await;
     let dead = store.dead_letters(None, everything()).await.unwrap().items;
     assert_eq!(
@@ -202,7 +202,7 @@ async fn a_delivered_event_is_sent_again_in_a_new_round() {
 async fn a_pause_outlives_a_restart() {
     let bench = Bench::new();
     let store = bench.open();
-    let pause = Pause { since: bench.now(), reason: "their maintenance".into() };
+    let pause = Pause { since: bench.now(), until: None, reason: "their maintenance".into() };
     store.set_pause(&name("crm"), Some(pause.clone())).await.unwrap();
     store.close().await.unwrap();
     drop(store);
@@ -250,7 +250,7 @@ async fn a_closed_store_says_so() {
     let store = bench.open();
     store.close().await.unwrap();
     assert!(matches!(store.accept(bench.event(1, &[])).await, Err(StoreError::Closed)));
-    assert!(matches!(store.claim(&name("crm"), 1, LEASE).await, Err(StoreError::Closed)));
+    assert!(matches!(store.claim(&name("crm"), 1, LEASE, Order::None).await, Err(StoreError::Closed)));
     assert!(store.fault().is_some());
     assert!(store.close().await.is_ok(), "closing twice is no mistake");
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use atoms_relay::{
-    model::{DeadReason, EventId, Verdict},
+    model::{DeadReason, EventId, Order, Verdict},
     store::{
         Acceptance, EventFilter, Store, StoreError,
         embedded::{Embedded, Options},
@@ -75,7 +75,7 @@ async fn segments_disappear_when_their_events_are_delivered_and_past_retention()
     let many = segments(bench.path()).len();
     assert!(many >= 10, "{many}");
 
-    let claims = store.claim(&name("crm"), 40, LEASE).await.unwrap();
+    let claims = store.claim(&name("crm"), 40, LEASE, Order::None).await.unwrap();
     let (last, others) = claims.split_last().unwrap();
     let done = others.iter().map(|claim| settlement(claim, Verdict::Done, bench.now())).collect();
     store.settle(done).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_few_live_events_do_not_hold_a_long_journal() {
     }
     let first = claim_one(&store, "down").await;
     store.settle(vec![settlement(&first, Verdict::RetryAt(bench.now()), bench.now())]).await.unwrap();
-    let claims = store.claim(&name("crm"), 60, LEASE).await.unwrap();
+    let claims = store.claim(&name("crm"), 60, LEASE, Order::None).await.unwrap();
     let done = claims.iter().map(|claim| settlement(claim, Verdict::Done, bench.now())).collect();
     store.settle(done).await.unwrap();
     bench.pass(7 * DAY);
@@ -128,7 +128,7 @@ async fn a_few_live_events_do_not_hold_a_long_journal() {
     }
     let carried = store.event(first.event.id).await.unwrap().unwrap();
     assert_eq!(carried.deliveries[0].1.len(), 1, "its attempt came along");
-    assert_eq!(store.claim(&name("down"), 60, LEASE).await.unwrap().len(), waiting.len());
+    assert_eq!(store.claim(&name("down"), 60, LEASE, Order::None).await.unwrap().len(), waiting.len());
 }
 
 /// Found by a test whose clock jumped: the round that it asked for met the one that was due by itself, both had the same
@@ -178,7 +178,7 @@ async fn an_index_that_is_damaged_or_gone_is_made_anew() {
         let store = bench.open();
         assert!(store.report().rebuilt.is_some(), "{what}: {:?}", store.report());
         assert_eq!(ids(&store).await.len(), 50, "{what}");
-        assert_eq!(store.claim(&name("crm"), 100, LEASE).await.unwrap().len(), 49, "{what}");
+        assert_eq!(store.claim(&name("crm"), 100, LEASE, Order::None).await.unwrap().len(), 49, "{what}");
         let again = store.accept(bench.event(7, &["crm"])).await.unwrap();
         assert!(matches!(again, Acceptance::Duplicate(_)), "{what}");
     }
@@ -199,44 +199,50 @@ fn index(bench: &Bench) -> sled::Db {
     }
 }
 
-/// Puts nonsense into a tree of the index, which opens as before. Only whoever reads there meets it.
-fn spoil(index: &sled::Db, tree: &str) {
-    let tree = index.open_tree(tree).unwrap();
-    for key in tree.iter().keys() {
-        tree.insert(key.unwrap(), b"").unwrap();
+/// Some of the tables of the index, by the byte that starts their keys.
+const EVENTS: u8 = 1;
+const DEDUP: u8 = 5;
+const META: u8 = 8;
+
+/// Puts nonsense into a table of the index, which opens as before. Only whoever reads there meets it.
+fn spoil(index: &sled::Db, table: u8) {
+    let keys: Vec<_> = index.scan_prefix([table]).keys().map(Result::unwrap).collect();
+    assert!(!keys.is_empty());
+    for key in keys {
+        index.insert(key, b"").unwrap();
     }
 }
 
-/// A store with an event, killed, and with an index whose tree is spoilt.
-async fn spoilt(tree: &str) -> Bench {
+/// A store with an event, killed, and with an index whose table is spoilt.
+async fn spoilt(table: u8) -> Bench {
     let bench = Bench::new();
     let store = bench.open();
     store.accept(bench.event(1, &["crm"])).await.unwrap();
     drop(store);
     wait_until_left(bench.path());
-    spoil(&index(&bench), tree);
+    spoil(&index(&bench), table);
     bench
 }
 
 async fn assert_made_anew(bench: &Bench) {
     let store = bench.open();
     assert!(store.report().rebuilt.is_some(), "{:?}", store.report());
-    assert_eq!(store.claim(&name("crm"), 10, LEASE).await.unwrap().len(), 1);
+    assert_eq!(store.claim(&name("crm"), 10, LEASE, Order::None).await.unwrap().len(), 1);
 }
 
 /// Found by the kills next door, which cut the index's file: sled opened what was left and found the hole when it was asked
 /// for what had been there. Then the store failed, and again after each restart, for nobody doubted its index.
 #[tokio::test]
 async fn an_index_whose_damage_shows_in_use_fails_the_store_and_is_made_anew_at_the_next_start() {
-    let bench = spoilt("event").await;
+    let bench = spoilt(EVENTS).await;
     let store = bench.open();
     assert_eq!(store.report().rebuilt, None);
-    let refused = store.claim(&name("crm"), 10, LEASE).await.unwrap_err();
+    let refused = store.claim(&name("crm"), 10, LEASE, Order::None).await.unwrap_err();
     assert!(matches!(refused, StoreError::Failed(_)), "{refused}");
     drop(store);
     assert_made_anew(&bench).await;
 
-    let bench = spoilt("dedup").await;
+    let bench = spoilt(DEDUP).await;
     let store = bench.open();
     let refused = store.accept(bench.event(1, &["crm"])).await.unwrap_err();
     assert!(matches!(refused, StoreError::Failed(_)), "{refused}");
@@ -247,8 +253,8 @@ async fn an_index_whose_damage_shows_in_use_fails_the_store_and_is_made_anew_at_
 /// The same damage, met while the index catches up with the journal: then the store didn't open, again and again.
 #[tokio::test]
 async fn an_index_whose_damage_shows_at_the_start_is_made_anew_at_once() {
-    let bench = spoilt("event").await;
-    index(&bench).open_tree("meta").unwrap().insert("applied", &[0, 0]).unwrap();
+    let bench = spoilt(EVENTS).await;
+    index(&bench).insert([&[META], &b"applied"[..]].concat(), &[0, 0]).unwrap();
     assert_made_anew(&bench).await;
 }
 
@@ -290,7 +296,7 @@ async fn a_format_of_the_future_is_refused_by_name_and_left_alone() {
     fs::write(&segment, &bytes).unwrap();
 
     let refused = Embedded::open(bench.options()).err().unwrap().to_string();
-    assert!(refused.contains("is in format 99, this version reads format 1"), "{refused}");
+    assert!(refused.contains("is in format 99, this version reads formats 1 to 2"), "{refused}");
     assert_eq!(fs::read(&segment).unwrap(), bytes);
 }
 

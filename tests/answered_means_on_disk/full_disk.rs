@@ -11,7 +11,7 @@ use std::{
 };
 
 use atoms_relay::{
-    model::Verdict,
+    model::{Order, Verdict},
     store::{
         Acceptance, Store, StoreError,
         embedded::{Embedded, Options},
@@ -97,7 +97,7 @@ async fn a_full_disk_is_noticed_before_it_is_reached_and_the_queue_drains_also_a
     let store = open(&options).unwrap();
     assert!(!ballast.exists());
     assert!(store.fault().is_some());
-    let claims = store.claim(&name("crm"), 100, LEASE).await.unwrap();
+    let claims = store.claim(&name("crm"), 100, LEASE, Order::None).await.unwrap();
     assert_eq!(claims.len(), 50);
     let done = claims.iter().map(|claim| settlement(claim, Verdict::Done, bench.now())).collect();
     store.settle(done).await.unwrap();

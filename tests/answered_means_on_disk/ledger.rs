@@ -249,7 +249,9 @@ fn check_numbers(store: &Embedded, found: &BTreeMap<EventId, EventSummary>) -> R
 fn kept_until(state: DeliveryState) -> Timestamp {
     match state {
         DeliveryState::Waiting { .. } => Timestamp::MAX,
-        DeliveryState::Delivered { at } | DeliveryState::Discarded { at } => at.plus(RETENTION.delivered),
+        DeliveryState::Delivered { at } | DeliveryState::Discarded { at } | DeliveryState::Expired { at } => {
+            at.plus(RETENTION.delivered)
+        }
         DeliveryState::Dead { at, .. } => at.plus(RETENTION.dead_letters),
     }
 }

@@ -10,7 +10,9 @@ use std::{
 
 use atoms_relay::{
     clock::Clock,
-    model::{Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, NewEvent, Outcome, Timestamp, Verdict},
+    model::{
+        Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, NewEvent, Order, Outcome, Timestamp, Verdict,
+    },
     store::{
         Acceptance, Claim, Pause, Replayed, Settled, Settlement, Store, StoreError,
         embedded::{Embedded, Options},
@@ -87,6 +89,7 @@ impl Life {
             Err(_) if self.disk.has_failed() => return Ok(()),
             Err(refusal) => return Err(Broken::Unopenable(refusal.to_string())),
         };
+        self.ledger.expire(self.now());
         if !self.ledger.check(&store, before).await? && !self.disk.has_failed() {
             return Err(Broken::Wrong("the store opened, but can't be read".into()));
         }
@@ -180,7 +183,7 @@ impl Life {
     /// The event with a number; it is the same one, whatever is padded, as its id says.
     async fn claim(&mut self, store: &Embedded) -> Result<(), Broken> {
         let (name, max) = (self.destination(), self.dice.usize(1..5));
-        let claims = store.claim(&name, max, LONG_LEASE).await;
+        let claims = store.claim(&name, max, LONG_LEASE, Order::None).await;
         // A claim that could not be read is no promise.
         let Ok(claims) = claims else { return self.excused("a claim failed") };
         for claim in claims {
@@ -269,7 +272,7 @@ impl Life {
 
     async fn pause(&mut self, store: &Embedded) -> Result<(), Broken> {
         let (name, on) = (self.destination(), self.dice.bool());
-        let pause = on.then(|| Pause { since: self.now(), reason: String::new() });
+        let pause = on.then(|| Pause { since: self.now(), until: None, reason: String::new() });
         let paused = store.set_pause(&name, pause).await;
         self.ledger.note_pause(&name, on);
         if self.acknowledged(paused)?.is_some() {

@@ -14,7 +14,7 @@ use std::{
 
 use atoms_relay::{
     clock::Clock,
-    model::{Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, Outcome, Timestamp, Verdict},
+    model::{Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, Order, Outcome, Timestamp, Verdict},
     store::{
         Acceptance, Claim, EventFilter, Pause, Settlement, Store,
         embedded::{Embedded, Options, Retention},
@@ -82,6 +82,24 @@ fn action() -> impl Strategy<Value = Action> {
 struct Known {
     body: Bytes,
     deliveries: BTreeMap<Name, Vec<DeliveryState>>,
+}
+
+impl Known {
+    /// Whether a start could forget it: whatever a recovery finds is judged by its age at once.
+    fn may_have_expired(&self, id: EventId, now: Timestamp) -> bool {
+        let may_be_settled = |states: &Vec<DeliveryState>| states.iter().any(|state| kept_until(*state) <= now);
+        id.timestamp().plus(RETENTION.delivered) <= now && self.deliveries.values().all(may_be_settled)
+    }
+}
+
+fn kept_until(state: DeliveryState) -> Timestamp {
+    match state {
+        DeliveryState::Waiting { .. } => Timestamp::MAX,
+        DeliveryState::Delivered { at } | DeliveryState::Discarded { at } | DeliveryState::Expired { at } => {
+            at.plus(RETENTION.delivered)
+        }
+        DeliveryState::Dead { at, .. } => at.plus(RETENTION.dead_letters),
+    }
 }
 
 /// The store and the model side by side.
@@ -203,7 +221,7 @@ impl Pair {
     async fn claim(&mut self, to: u8, max: u8) {
         let name = destination(to);
         let now = self.now();
-        let claims = self.store().claim(&name, max.into(), LONG_LEASE).await.unwrap();
+        let claims = self.store().claim(&name, max.into(), LONG_LEASE, Order::None).await.unwrap();
         let due = |state: &DeliveryState| matches!(state, DeliveryState::Waiting { due } if *due <= now);
         let expected = self.events.iter().filter(|(id, known)| {
             let held = self.claims.iter().any(|claim| claim.event.id == **id && claim.delivery.destination == name);
@@ -266,7 +284,7 @@ impl Pair {
 
     async fn pause(&mut self, to: u8, on: bool) {
         let name = destination(to);
-        let pause = on.then(|| Pause { since: self.now(), reason: String::new() });
+        let pause = on.then(|| Pause { since: self.now(), until: None, reason: String::new() });
         self.store().set_pause(&name, pause).await.unwrap();
         self.pauses.insert(name, on);
         self.make_durable();
@@ -276,34 +294,34 @@ impl Pair {
         self.store().tidy().await.unwrap();
         let now = self.now();
         self.events.retain(|id, known| {
-            let settled = |state: &DeliveryState| match state {
-                DeliveryState::Waiting { .. } => Timestamp::MAX,
-                DeliveryState::Delivered { at } | DeliveryState::Discarded { at } => at.plus(RETENTION.delivered),
-                DeliveryState::Dead { at, .. } => at.plus(RETENTION.dead_letters),
-            };
-            let ends = known.deliveries.values().filter_map(|states| states.last()).map(settled);
+            let ends = known.deliveries.values().filter_map(|states| states.last()).map(|state| kept_until(*state));
             ends.chain([id.timestamp().plus(RETENTION.delivered)]).max().unwrap() > now
         });
     }
 
     /// After a power cut: what the store found must be something it had acknowledged, and is the truth from then on.
     async fn accept_what_survived(&mut self) {
-        let found = self.list().await;
-        for (id, known) in &mut self.events {
-            let states = found.get(id).unwrap_or_else(|| panic!("event {id} was acknowledged and is gone"));
+        let (found, now) = (self.list().await, self.now());
+        self.events.retain(|id, known| {
+            let Some(states) = found.get(id) else {
+                assert!(known.may_have_expired(*id, now), "event {id} was acknowledged and is gone");
+                return false;
+            };
             for (destination, possible) in &mut known.deliveries {
                 let state = states[destination];
                 assert!(possible.contains(&state), "{id} to {destination}: {state:?} is none of {possible:?}");
                 *possible = vec![state];
             }
-        }
+            true
+        });
         self.purge_what_is_back().await;
     }
 
-    /// After a crash events that had been purged may be back, where the index was rebuilt: they are purged again.
+    /// After a crash events that had been purged are in the journal still. They aren't seen again, though the start may have
+    /// purged more.
     async fn purge_what_is_back(&mut self) {
-        for id in self.list().await.keys().filter(|id| !self.events.contains_key(id)) {
-            assert!(id.timestamp().plus(RETENTION.delivered) <= self.now(), "event {id} came from nowhere");
+        for id in self.list().await.keys() {
+            assert!(self.events.contains_key(id), "event {id} came back, or from nowhere");
         }
         self.tidy().await;
     }

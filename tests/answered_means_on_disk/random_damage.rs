@@ -8,7 +8,7 @@ use std::{
 };
 
 use atoms_relay::{
-    model::{DeadReason, Delivery, EventId, Verdict},
+    model::{DeadReason, Delivery, EventId, Order, Verdict},
     store::{
         Acceptance, EventFilter, Store,
         embedded::{Embedded, Options},
@@ -85,7 +85,7 @@ impl Victim {
 
     async fn settle_some(&mut self, store: &Embedded) {
         let now = self.bench.now();
-        for claim in store.claim(&name("crm"), self.dice.usize(0..8), LEASE).await.unwrap() {
+        for claim in store.claim(&name("crm"), self.dice.usize(0..8), LEASE, Order::None).await.unwrap() {
             let verdict = if self.dice.bool() { Verdict::Done } else { Verdict::Dead(DeadReason::Rejected) };
             store.settle(vec![settlement(&claim, verdict, now)]).await.unwrap();
         }
@@ -195,7 +195,7 @@ impl Victim {
                 Err(_) => return Ok(false),
             }
         }
-        let claims = store.claim(&name("crm"), 100, LEASE).await;
+        let claims = store.claim(&name("crm"), 100, LEASE, Order::None).await;
         let Ok(claims) = claims else { return Ok(false) };
         let settlements = claims.iter().map(|claim| settlement(claim, Verdict::Release, self.bench.now())).collect();
         Ok(store.settle(settlements).await.is_ok() && store.tidy().await.is_ok() && store.close().await.is_ok())

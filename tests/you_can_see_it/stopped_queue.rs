@@ -11,8 +11,8 @@ use std::{
 use atoms_relay::{
     clock::Clock,
     model::{
-        Attempt, DeadReason, DedupKey, Event, EventId, Name, NewDelivery, NewEvent, OriginalHeaders, Outcome, Reading,
-        Timestamp, Verdict,
+        Attempt, DeadReason, DedupKey, Event, EventId, Name, NewDelivery, NewEvent, Order, OriginalHeaders, Outcome,
+        Reading, Timestamp, Verdict,
     },
     store::Settlement,
 };
@@ -54,7 +54,7 @@ async fn accept(receiver: &Receiver, body: &[u8]) {
 }
 
 async fn settle(receiver: &Receiver, verdict: Verdict) {
-    let claims = receiver.store.claim(&crm(), 1, Duration::from_secs(60)).await.unwrap();
+    let claims = receiver.store.claim(&crm(), 1, Duration::from_secs(60), Order::None).await.unwrap();
     let attempt = Attempt {
         number: 1,
         started_at: Timestamp::from_millis(1_790_012_345_678),

@@ -12,7 +12,7 @@ use atoms_relay::{
     admin::{self, Admin, Controls},
     breaker::Condition,
     clock::Clock,
-    model::{Attempt, DeadReason, EventId, Name, Outcome, Timestamp, Verdict},
+    model::{Attempt, DeadReason, EventId, Name, Order, Outcome, Timestamp, Verdict},
     store::{Pause, Settlement},
 };
 use serde_json::Value;
@@ -64,7 +64,7 @@ impl Window {
                 let (conditions, store) = (Arc::clone(&conditions), Arc::clone(&receiver.store));
                 move || {
                     let mut conditions = conditions.lock().unwrap().clone();
-                    if let Some(Pause { since, reason }) = store.pause_of(&crm()) {
+                    if let Some(Pause { since, reason, .. }) = store.pause_of(&crm()) {
                         conditions.insert(crm(), Condition::Paused { since, reason });
                     }
                     conditions
@@ -106,7 +106,7 @@ impl Window {
     /// Tries everything that is due, and meets this answer.
     pub(crate) async fn answer_all(&self, status: u16, excerpt: &str) {
         let verdict = if status < 300 { Verdict::Done } else { Verdict::Dead(DeadReason::Rejected) };
-        let claims = self.receiver.store.claim(&crm(), 1000, Duration::from_secs(60)).await.unwrap();
+        let claims = self.receiver.store.claim(&crm(), 1000, Duration::from_secs(60), Order::None).await.unwrap();
         let settlements = claims.iter().map(|claim| Settlement {
             id: claim.id(),
             token: claim.token,

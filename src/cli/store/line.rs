@@ -68,6 +68,9 @@ struct DeliveryLine {
     since: Timestamp,
     retries: u32,
     round: u32,
+    /// The body that was made for it, to be sent again as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_body: Option<String>,
     attempts: Vec<Attempt>,
 }
 
@@ -78,6 +81,7 @@ enum StateName {
     Delivered,
     Dead,
     Discarded,
+    Expired,
 }
 
 /// What is wrong with a line.
@@ -99,7 +103,7 @@ pub(super) enum LineError {
     #[error("a value in `headers` holds characters that no header can")]
     Header,
     /// Not base64.
-    #[error("`body` isn't base64")]
+    #[error("`body` or a `kept_body` isn't base64")]
     Body,
     /// A delivery's state lacks what belongs to it.
     #[error("the delivery to `{0}` lacks `due`, `settled_at` or `reason`")]
@@ -114,7 +118,11 @@ pub(super) enum LineError {
 /// # Errors
 /// When it can't be written as JSON, which is a bug.
 pub(super) fn write(event: Exported) -> serde_json::Result<String> {
-    let Exported { event, dedup_key, deliveries } = event;
+    let Exported { event, dedup_key, deliveries, mut rendered } = event;
+    let mut kept_body = |to: &Name| {
+        let place = rendered.iter().position(|(name, _)| name == to)?;
+        Some(STANDARD.encode(rendered.swap_remove(place).1))
+    };
     let (envelope, quarantined) = match event.reading {
         Reading::Read(envelope) => (Some(envelope), None),
         Reading::Quarantined(reason) => (None, Some(reason)),
@@ -129,7 +137,13 @@ pub(super) fn write(event: Exported) -> serde_json::Result<String> {
         quarantined,
         dedup: hex(dedup_key.as_bytes()),
         headers: HeadersLine::of(&event.headers),
-        deliveries: deliveries.into_iter().map(DeliveryLine::of).collect(),
+        deliveries: deliveries
+            .into_iter()
+            .map(|delivery| DeliveryLine {
+                kept_body: kept_body(&delivery.0.destination),
+                ..DeliveryLine::of(delivery)
+            })
+            .collect(),
         body: STANDARD.encode(&event.body),
     };
     serde_json::to_string(&line).map(|json| harmless_json(&json))
@@ -156,13 +170,23 @@ pub(super) fn read(line: &[u8]) -> Result<Exported, LineError> {
         headers: line.headers.into_headers()?,
         body,
     };
-    Ok(Exported { event, dedup_key: dedup_key(&line.dedup)?, deliveries: deliveries(line.deliveries)? })
+    let rendered = rendered(&line.deliveries)?;
+    Ok(Exported { event, dedup_key: dedup_key(&line.dedup)?, deliveries: deliveries(line.deliveries)?, rendered })
 }
 
 fn dedup_key(digits: &str) -> Result<DedupKey, LineError> {
     let is_hex = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let number = u128::from_str_radix(digits, 16).ok().filter(|_| is_hex);
     number.map(|number| DedupKey::from_bytes(number.to_be_bytes())).ok_or(LineError::DedupKey)
+}
+
+fn rendered(lines: &[DeliveryLine]) -> Result<Vec<(Name, Bytes)>, LineError> {
+    let bodies = lines.iter().filter_map(|line| Some((&line.destination, line.kept_body.as_ref()?)));
+    let decoded = |(name, body): (&Name, &String)| {
+        let body = STANDARD.decode(body).map_err(|_| LineError::Body)?;
+        Ok((name.clone(), Bytes::from(body)))
+    };
+    bodies.map(decoded).collect()
 }
 
 fn deliveries(lines: Vec<DeliveryLine>) -> Result<Vec<(Delivery, Vec<Attempt>)>, LineError> {
@@ -210,17 +234,22 @@ impl DeliveryLine {
             DeliveryState::Delivered { at } => (StateName::Delivered, None, Some(at), None),
             DeliveryState::Dead { at, reason } => (StateName::Dead, None, Some(at), Some(reason)),
             DeliveryState::Discarded { at } => (StateName::Discarded, None, Some(at), None),
+            DeliveryState::Expired { at } => (StateName::Expired, None, Some(at), None),
         };
-        Self { destination, state, due, settled_at, reason, attempt_count, since, retries, round, attempts }
+        let kept_body = None;
+        Self { destination, state, due, settled_at, reason, attempt_count, since, retries, round, kept_body, attempts }
     }
 
     fn into_delivery(self) -> Result<(Delivery, Vec<Attempt>), LineError> {
-        let Self { destination, state, due, settled_at, reason, attempt_count, since, retries, round, attempts } = self;
+        let Self {
+            destination, state, due, settled_at, reason, attempt_count, since, retries, round, attempts, ..
+        } = self;
         let state = match (state, due, settled_at, reason) {
             (StateName::Waiting, Some(due), ..) => DeliveryState::Waiting { due },
             (StateName::Delivered, _, Some(at), _) => DeliveryState::Delivered { at },
             (StateName::Dead, _, Some(at), Some(reason)) => DeliveryState::Dead { at, reason },
             (StateName::Discarded, _, Some(at), _) => DeliveryState::Discarded { at },
+            (StateName::Expired, _, Some(at), _) => DeliveryState::Expired { at },
             _ => return Err(LineError::State(destination)),
         };
         Ok((Delivery { destination, state, attempts: attempt_count, since, retries, round }, attempts))
@@ -234,6 +263,10 @@ mod tests {
     use super::*;
     use crate::model::Outcome;
 
+    fn to(number: usize) -> Name {
+        Name::new(&format!("to-{number}")).unwrap()
+    }
+
     fn exported(body: &[u8], states: &[DeliveryState]) -> Exported {
         let received_at = Timestamp::from_millis(1_790_012_345_678);
         let (source, reading) = (Name::new("atoms").unwrap(), Reading::of(body));
@@ -245,13 +278,16 @@ mod tests {
             outcome: Outcome::Answered { status: 503, excerpt: "later\u{9b}\u{202e}\n".into() },
         };
         let delivery = |(number, state): (usize, &DeliveryState)| {
-            let mut delivery = Delivery::new(Name::new(&format!("to-{number}")).unwrap(), received_at);
+            let mut delivery = Delivery::new(to(number), received_at);
             (delivery.state, delivery.attempts, delivery.retries, delivery.round) = (*state, 3, 2, 1);
             (delivery, vec![attempt.clone()])
         };
         Exported {
             dedup_key: DedupKey::of(&source, &reading, body),
             deliveries: states.iter().enumerate().map(delivery).collect(),
+            rendered: (1..states.len())
+                .map(|number| (to(number), Bytes::from(format!("body {number} \u{ff}"))))
+                .collect(),
             event: Event {
                 id: EventId::new(received_at, [7; 10]),
                 source,
@@ -274,6 +310,7 @@ mod tests {
             DeliveryState::Delivered { at },
             DeliveryState::Dead { at, reason: DeadReason::GaveUp },
             DeliveryState::Discarded { at },
+            DeliveryState::Expired { at },
         ];
         for body in [&br#"{"id":"1","event":"agent.b","metadata":{"callId":"C"}}"#[..], b"not json \xff", b""] {
             for states in [&states[..], &[]] {
@@ -308,6 +345,7 @@ mod tests {
         assert_eq!(wrong("\"dedup\":\"", "\"dedup\":\"+"), LineError::DedupKey);
         assert_eq!(wrong("application/json", "application/jsön€"), LineError::Header);
         assert_eq!(wrong("\"body\":\"", "\"body\":\"*"), LineError::Body);
+        assert_eq!(wrong("\"kept_body\":\"", "\"kept_body\":\"*"), LineError::Body);
         assert_eq!(wrong("\"due\"", "\"dew\""), LineError::State(Name::new("to-0").unwrap()));
         assert_eq!(wrong("to-1", "to-0"), LineError::Twice(Name::new("to-0").unwrap()));
     }

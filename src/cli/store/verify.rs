@@ -33,6 +33,7 @@ struct DestinationView {
     delivered: u64,
     dead: u64,
     discarded: u64,
+    expired: u64,
 }
 
 #[derive(Serialize)]
@@ -43,6 +44,7 @@ struct SegmentView {
     moves: u64,
     remembered: u64,
     pauses: u64,
+    rendered: u64,
     damaged_bytes: u64,
 }
 
@@ -79,6 +81,7 @@ impl VerificationView {
             delivered: counts.delivered,
             dead: counts.dead,
             discarded: counts.discarded,
+            expired: counts.expired,
         };
         Self {
             damaged: verified.findings.iter().any(|finding| finding.severity() == Severity::Damage),
@@ -94,8 +97,8 @@ impl VerificationView {
 
 impl From<SegmentContents> for SegmentView {
     fn from(contents: SegmentContents) -> Self {
-        let SegmentContents { number, bytes, kept, moved, remembered, paused, damaged_bytes } = contents;
-        Self { number, bytes, events: kept, moves: moved, remembered, pauses: paused, damaged_bytes }
+        let SegmentContents { number, bytes, kept, moved, remembered, paused, rendered, damaged_bytes } = contents;
+        Self { number, bytes, events: kept, moves: moved, remembered, pauses: paused, rendered, damaged_bytes }
     }
 }
 
@@ -129,6 +132,7 @@ fn segments(segments: &[SegmentView]) -> Table {
         ("MOVES", Side::Right),
         ("REMEMBERED", Side::Right),
         ("PAUSES", Side::Right),
+        ("RENDERED", Side::Right),
         ("DAMAGED", Side::Right),
     ]);
     for segment in segments {
@@ -143,6 +147,7 @@ fn segments(segments: &[SegmentView]) -> Table {
             grouped(segment.moves).into(),
             grouped(segment.remembered).into(),
             grouped(segment.pauses).into(),
+            grouped(segment.rendered).into(),
             damaged,
         ]);
     }
@@ -158,6 +163,7 @@ fn holdings(view: &VerificationView, colour: Colour) -> String {
         ("DELIVERED", Side::Right),
         ("DEAD", Side::Right),
         ("DISCARDED", Side::Right),
+        ("EXPIRED", Side::Right),
         ("", Side::Left),
     ]);
     for destination in &view.destinations {
@@ -167,6 +173,7 @@ fn holdings(view: &VerificationView, colour: Colour) -> String {
             grouped(destination.delivered).into(),
             grouped(destination.dead).into(),
             grouped(destination.discarded).into(),
+            grouped(destination.expired).into(),
             Cell(Tone::Warning, if destination.paused { "paused" } else { "" }.to_owned()),
         ]);
     }

@@ -169,7 +169,7 @@ impl Planner {
         let verdict = self.policy.verdict(meaning, &delivery, now, roll);
         let notice = match verdict {
             Verdict::Dead(reason) => Some(Action::Tell(Notice::Dead(id.clone(), reason))),
-            Verdict::Done | Verdict::RetryAt(_) | Verdict::Release => None,
+            Verdict::Done | Verdict::RetryAt(_) | Verdict::Release | Verdict::Expired => None,
         };
         self.unsettled.push(Settlement { id, token, verdict, attempt: Some(attempt) }, now);
         notice
@@ -183,7 +183,7 @@ impl Planner {
                 (Settled::LeaseLost, _) => actions.push(Action::Tell(Notice::LeaseLost(settlement.id))),
                 (Settled::Recorded, Verdict::RetryAt(due)) => self.look_not_after(due),
                 (Settled::Recorded, Verdict::Release) => self.look_not_after(now),
-                (Settled::Recorded, Verdict::Done | Verdict::Dead(_)) => {}
+                (Settled::Recorded, Verdict::Done | Verdict::Dead(_) | Verdict::Expired) => {}
             }
         }
         actions

@@ -131,7 +131,7 @@ impl World {
             Delivery { retries: settlement.attempt.as_ref().map_or(0, |attempt| attempt.number), ..delivery() };
         match settlement.verdict {
             Verdict::Done => self.delivered += 1,
-            Verdict::Dead(_) => self.dead += 1,
+            Verdict::Dead(_) | Verdict::Expired => self.dead += 1,
             Verdict::Release => {
                 self.released += 1;
                 self.queue.insert((self.now, settlement.id.event), delivery);
@@ -168,7 +168,7 @@ fn claim(id: EventId, delivery: Delivery) -> Claim {
         headers: OriginalHeaders::default(),
         body: Bytes::new(),
     };
-    Claim { token: ClaimToken(0), event: event.into(), delivery }
+    Claim { token: ClaimToken(0), event: event.into(), delivery, kept_body: None }
 }
 
 fn ended(claim: &Claim, meaning: Meaning) -> Ended {
@@ -285,7 +285,7 @@ fn an_event_that_is_refused_dies_alone() {
 #[test]
 fn people_can_pause_and_nothing_is_sent_meanwhile() {
     let mut world = World::new(50, |_| Meaning::Success);
-    world.pause = Some(Pause { since: START, reason: "maintenance".into() });
+    world.pause = Some(Pause { since: START, until: None, reason: "maintenance".into() });
     world.run(HOUR);
     assert_eq!((world.attempts.len(), world.looks.len()), (0, 0));
     world.pause = None;
@@ -391,7 +391,7 @@ fn a_look_waits_until_half_of_what_was_ready_is_gone() {
 
 #[test]
 fn what_is_ready_for_a_destination_that_stops_or_is_paused_is_released() {
-    for (meaning, pause) in [(WRONG, None), (DOWN, Some(Pause { since: START, reason: String::new() }))] {
+    for (meaning, pause) in [(WRONG, None), (DOWN, Some(Pause { since: START, until: None, reason: String::new() }))] {
         let mut planner = planner();
         planner.apply(Input::Nudged, &moment(START));
         let all = claims(0..3);

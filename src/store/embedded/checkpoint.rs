@@ -53,6 +53,9 @@ pub(super) struct Claimed {
 /// Why an index isn't believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Doubt {
+    /// It is laid out in another way than this version's.
+    #[error("the index is another version's")]
+    OtherFormat,
     /// It holds nothing.
     #[error("there is no index")]
     Absent,

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::{
     model::{DeliveryId, EventId, Name, NewEvent},
-    store::{Acceptance, Pause, Replayed, Settled, Settlement, StoreError},
+    store::{Acceptance, ClaimToken, Pause, Replayed, Settled, Settlement, StoreError},
 };
 
 /// Says how a command went once its batch is durable.
@@ -18,6 +19,10 @@ pub(super) enum Command {
     Accept(Box<NewEvent>, Reply<Acceptance>),
     /// See [`crate::store::Store::settle`].
     Settle(Vec<Settlement>, Reply<Vec<Settled>>),
+    /// See [`crate::store::Store::keep_body`].
+    KeepBody(DeliveryId, ClaimToken, Bytes, Reply<Result<Settled, StoreError>>),
+    /// Have these deliveries wait until just after an earlier event of their call is due.
+    PutBehind(Vec<(DeliveryId, EventId)>, Reply<()>),
     /// See [`crate::store::Store::replay`].
     Replay(Vec<DeliveryId>, Reply<Vec<Replayed>>),
     /// See [`crate::store::Store::discard`].
@@ -57,9 +62,11 @@ impl Command {
         match self {
             Self::Accept(_, reply) => drop(reply.send(Err(error))),
             Self::Settle(_, reply) => drop(reply.send(Err(error))),
+            Self::KeepBody(.., reply) => drop(reply.send(Err(error))),
             Self::Replay(_, reply) => drop(reply.send(Err(error))),
             Self::Discard(_, reply) => drop(reply.send(Err(error))),
-            Self::Pause(_, _, reply)
+            Self::PutBehind(_, reply)
+            | Self::Pause(_, _, reply)
             | Self::Sync(reply)
             | Self::Purge(_, reply)
             | Self::Forget(_, reply)

@@ -21,7 +21,7 @@ use super::{
     draft::{Draft, lock},
     health::Health,
     index::{Index, IndexError, Table, meta},
-    journal::{Journal, Kept, Moved, Record, Segments},
+    journal::{Journal, Kept, Record, Segments},
     leases::Leases,
     reader::{ReadError, Reader},
     retention::Retention,
@@ -30,8 +30,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    model::{DeliveryId, DeliveryState, EventId, Name, NewEvent, Timestamp, Verdict},
-    store::{Acceptance, Replayed, Settled, Settlement, StoreError},
+    model::{DeliveryId, EventId, Name, NewEvent, Timestamp},
+    store::{Acceptance, StoreError},
     telemetry::Durations,
 };
 
@@ -41,7 +41,7 @@ const MAX_BATCH: usize = 1024;
 
 /// What a batch has to reach before its commands are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Durability {
+pub(super) enum Durability {
     /// Nothing was written.
     Nothing,
     /// With the operating system; the next sync takes it along, within a second.
@@ -69,11 +69,11 @@ pub(super) struct Committer {
 }
 
 /// A batch in the making.
-struct Batch<'a> {
-    draft: Draft<'a>,
+pub(super) struct Batch<'a> {
+    pub(super) draft: Draft<'a>,
     durability: Durability,
     /// Leases that end with the batch.
-    settled: Vec<DeliveryId>,
+    pub(super) settled: Vec<DeliveryId>,
     /// Segments whose files go once the batch is durable.
     dropped: Vec<u64>,
     answers: Vec<Answer>,
@@ -92,7 +92,7 @@ fn answer<T: 'static>(reply: Reply<T>, value: T) -> Answer {
 
 /// Why a batch failed.
 #[derive(Debug, thiserror::Error)]
-enum CommitError {
+pub(super) enum CommitError {
     #[error("the journal can't be written: {0}")]
     Journal(#[from] std::io::Error),
     #[error("the index can't be used: {0}")]
@@ -147,6 +147,14 @@ impl Committer {
             Command::Settle(settlements, reply) => {
                 let settled = settlements.into_iter().map(|settlement| self.settle(settlement, batch, now)).collect();
                 self.answer_later(settled, reply, batch)
+            }
+            Command::KeepBody(id, token, body, reply) => {
+                let kept = self.keep_body(&id, token, body, batch);
+                self.answer_later(kept, reply, batch)
+            }
+            Command::PutBehind(ids, reply) => {
+                let put = ids.iter().try_for_each(|(id, earlier)| self.put_behind(id, *earlier, batch));
+                self.answer_later(put, reply, batch)
             }
             Command::Replay(ids, reply) => {
                 let replayed = ids.iter().map(|id| self.replay(id, batch, now)).collect();
@@ -227,58 +235,8 @@ impl Committer {
             return Ok(Acceptance::Duplicate(first));
         }
         let kept = Kept::new(&new.event, new.dedup_key, &new.deliveries);
-        self.write(&Record::Kept(kept, new.event.body.clone()), batch, Durability::Synced)?;
+        self.write(&Record::Kept(kept, new.event.body.clone().into()), batch, Durability::Synced)?;
         Ok(Acceptance::Created)
-    }
-
-    fn settle(
-        &mut self,
-        settlement: Settlement,
-        batch: &mut Batch<'_>,
-        now: Timestamp,
-    ) -> Result<Settled, CommitError> {
-        let Settlement { id, token, verdict, attempt } = settlement;
-        if !self.leases.lock().begin_settling(&id, token) {
-            return Ok(Settled::LeaseLost);
-        }
-        batch.settled.push(id.clone());
-        let entry = batch.draft.entry(id.event)?;
-        let Some((delivery, previous)) = entry.as_ref().and_then(|entry| entry.delivery(&id.destination)) else {
-            return Ok(Settled::LeaseLost);
-        };
-        if verdict == Verdict::Release && attempt.is_none() {
-            batch.draft.wake(&id.destination);
-            return Ok(Settled::Recorded);
-        }
-        let Ok(delivery) = delivery.after(verdict, attempt.as_ref(), now) else { return Ok(Settled::LeaseLost) };
-        // A lost "done" or "try again" is made good by one more attempt; a lost "dead" would bring back what people were
-        // told is over.
-        let durability = if delivery.state.is_dead() { Durability::Synced } else { Durability::Written };
-        let moved = Moved { event: id.event, delivery, attempt, previous: *previous };
-        self.write(&Record::Moved(moved), batch, durability)?;
-        Ok(Settled::Recorded)
-    }
-
-    fn replay(&mut self, id: &DeliveryId, batch: &mut Batch<'_>, now: Timestamp) -> Result<Replayed, CommitError> {
-        let entry = batch.draft.entry(id.event)?;
-        let Some((delivery, _)) = entry.as_ref().and_then(|entry| entry.delivery(&id.destination)) else {
-            return Ok(Replayed::Unknown);
-        };
-        let delivery = delivery.replayed(now);
-        let moved = Moved { event: id.event, delivery, attempt: None, previous: None };
-        self.write(&Record::Moved(moved), batch, Durability::Synced)?;
-        Ok(Replayed::Due)
-    }
-
-    fn discard(&mut self, id: &DeliveryId, batch: &mut Batch<'_>, now: Timestamp) -> Result<usize, CommitError> {
-        let entry = batch.draft.entry(id.event)?;
-        let found = entry.as_ref().and_then(|entry| entry.delivery(&id.destination));
-        let Some((delivery, _)) = found.filter(|(delivery, _)| delivery.state.is_dead()) else { return Ok(0) };
-        let mut delivery = delivery.clone();
-        delivery.state = DeliveryState::Discarded { at: now };
-        let moved = Moved { event: id.event, delivery, attempt: None, previous: None };
-        self.write(&Record::Moved(moved), batch, Durability::Synced)?;
-        Ok(1)
     }
 
     fn purge(&mut self, event: EventId, batch: &mut Batch<'_>, now: Timestamp) -> Result<(), CommitError> {
@@ -301,8 +259,9 @@ impl Committer {
     fn carry(&mut self, segment: u64, event: EventId, batch: &mut Batch<'_>) -> Result<(), CommitError> {
         let entry = batch.draft.entry(event)?;
         let Some(entry) = entry.filter(|entry| entry.position.segment == segment) else { return Ok(()) };
-        if let Some((kept, body)) = self.reader.kept(&entry)? {
-            self.write(&Record::Kept(kept, body), batch, Durability::Synced)?;
+        match self.reader.kept(&entry)? {
+            Some((kept, bodies)) => self.write(&Record::Kept(kept, bodies), batch, Durability::Synced)?,
+            None => self.reader.damage.note_event(event),
         }
         Ok(())
     }
@@ -321,7 +280,8 @@ impl Committer {
             self.write(&Record::Remembered(keys), batch, Durability::Synced)?;
         }
         // The segment may hold the record of a pause that is still on.
-        let pauses = lock(&self.totals).pauses.clone();
+        let mut pauses = lock(&self.totals).pauses.clone();
+        pauses.retain(|_, pause| pause.is_on(self.clock.now()));
         for (destination, pause) in pauses {
             self.write(&Record::Paused(destination, Some(pause)), batch, Durability::Synced)?;
         }
@@ -331,7 +291,16 @@ impl Committer {
         Ok(())
     }
 
-    fn write(&mut self, record: &Record, batch: &mut Batch<'_>, durability: Durability) -> Result<(), CommitError> {
+    /// Has a record take part in the batch, which has to become as durable as it at least.
+    ///
+    /// # Errors
+    /// [`CommitError`]: the batch fails.
+    pub(super) fn write(
+        &mut self,
+        record: &Record,
+        batch: &mut Batch<'_>,
+        durability: Durability,
+    ) -> Result<(), CommitError> {
         let extent = self.journal.append(record, self.clock.now())?;
         batch.draft.record(extent, record)?;
         batch.durability = batch.durability.max(durability);

@@ -9,12 +9,12 @@ use std::{
 };
 
 use super::{
-    index::{Changes, Entry, Index, IndexError, Table, call_key, encode, meta, timed_key},
-    journal::{Extent, Kept, Moved, Position, Record},
+    index::{Changes, Entry, Index, IndexError, Table, Tracked, call_key, encode, meta, timed_key},
+    journal::{Bodies, Extent, Kept, Moved, Position, Record},
     totals::Totals,
 };
 use crate::{
-    model::{DedupKey, Delivery, DeliveryState, EventId, Name, Timestamp},
+    model::{DedupKey, Delivery, DeliveryId, DeliveryState, EventId, Name, Timestamp},
     store::Pause,
 };
 
@@ -69,30 +69,37 @@ impl<'a> Draft<'a> {
     /// Takes in what a record at `extent` says.
     pub(super) fn record(&mut self, extent: Extent, record: &Record) -> Result<(), IndexError> {
         match record {
-            Record::Kept(kept, body) => self.keep(extent, kept, body.len()),
+            Record::Kept(kept, bodies) => self.keep(extent, kept, bodies),
             Record::Moved(moved) => self.move_delivery(extent.position, moved),
             Record::Remembered(keys) => keys.iter().try_for_each(|(event, key)| self.remember(*event, *key)),
             Record::Paused(destination, pause) => {
                 self.pause(destination, pause.as_ref());
                 Ok(())
             }
+            Record::Rendered(id, body) => self.render(extent.position, id, body.len()),
         }
     }
 
-    fn keep(&mut self, extent: Extent, kept: &Kept, body_len: usize) -> Result<(), IndexError> {
+    fn keep(&mut self, extent: Extent, kept: &Kept, bodies: &Bodies) -> Result<(), IndexError> {
         if let Some(old) = self.entry(kept.id)? {
             self.drop_keys(kept.id, &old);
         }
-        let attempts_at = |attempts: &Vec<_>| (!attempts.is_empty()).then_some(extent.position);
-        let deliveries = kept.deliveries.iter();
+        let tracked = |(delivery, attempts): &(Delivery, Vec<_>)| {
+            let mut rendered = bodies.rendered.iter().filter(|(name, _)| *name == delivery.destination);
+            Tracked {
+                delivery: delivery.clone(),
+                latest: (!attempts.is_empty()).then_some(extent.position),
+                rendered: rendered.next().map(|(_, body)| (extent.position, len(body.len()))),
+            }
+        };
         let entry = Entry {
             position: extent.position,
             size: extent.size,
             source: kept.source.clone(),
             reading: kept.reading.clone(),
-            body_len: u32::try_from(body_len).unwrap_or(u32::MAX),
+            body_len: len(bodies.event.len()),
             dedup_key: kept.dedup_key,
-            deliveries: deliveries.map(|(delivery, attempts)| (delivery.clone(), attempts_at(attempts))).collect(),
+            deliveries: kept.deliveries.iter().map(tracked).collect(),
         };
         self.add_keys(kept.id, &entry)?;
         self.entries.insert(kept.id, Some(entry));
@@ -101,16 +108,27 @@ impl<'a> Draft<'a> {
 
     fn move_delivery(&mut self, position: Position, moved: &Moved) -> Result<(), IndexError> {
         let Some(mut entry) = self.entry(moved.event)? else { return Ok(()) };
-        let mut deliveries = entry.deliveries.iter_mut();
-        let place = deliveries.find(|(delivery, _)| delivery.destination == moved.delivery.destination);
-        let Some((delivery, latest)) = place else { return Ok(()) };
-        self.drop_delivery(moved.event, delivery);
+        let Some(tracked) = entry.delivery_mut(&moved.delivery.destination) else { return Ok(()) };
+        self.drop_delivery(moved.event, &tracked.delivery);
         self.add_delivery(moved.event, &moved.delivery);
-        delivery.clone_from(&moved.delivery);
+        tracked.delivery.clone_from(&moved.delivery);
         if moved.attempt.is_some() {
-            *latest = Some(position);
+            tracked.latest = Some(position);
         }
         self.entries.insert(moved.event, Some(entry));
+        Ok(())
+    }
+
+    fn render(&mut self, position: Position, id: &DeliveryId, body_len: usize) -> Result<(), IndexError> {
+        let Some(mut entry) = self.entry(id.event)? else { return Ok(()) };
+        let before = entry.rendered_len();
+        let Some(tracked) = entry.delivery_mut(&id.destination) else { return Ok(()) };
+        tracked.rendered = Some((position, len(body_len)));
+        let size = (entry.size + entry.rendered_len()).saturating_sub(before);
+        self.segments.insert(entry.position.segment);
+        lock(self.totals).resize_event(&entry, size);
+        entry.size = size;
+        self.entries.insert(id.event, Some(entry));
         Ok(())
     }
 
@@ -174,7 +192,7 @@ impl<'a> Draft<'a> {
         self.take_key(event, entry.dedup_key)?;
         self.segments.insert(entry.position.segment);
         lock(self.totals).add_event(entry);
-        entry.deliveries.iter().for_each(|(delivery, _)| self.add_delivery(event, delivery));
+        entry.deliveries.iter().for_each(|tracked| self.add_delivery(event, &tracked.delivery));
         Ok(())
     }
 
@@ -184,13 +202,13 @@ impl<'a> Draft<'a> {
         }
         self.segments.insert(entry.position.segment);
         lock(self.totals).drop_event(entry);
-        entry.deliveries.iter().for_each(|(delivery, _)| self.drop_delivery(event, delivery));
+        entry.deliveries.iter().for_each(|tracked| self.drop_delivery(event, &tracked.delivery));
     }
 
     fn add_delivery(&mut self, event: EventId, delivery: &Delivery) {
         lock(self.totals).add_delivery(delivery);
         self.destinations.insert(delivery.destination.clone());
-        if let Some((table, at)) = listed(delivery) {
+        if let Some((table, at)) = listed(event, delivery) {
             self.changes.insert(table, &timed_key(&delivery.destination, at, event), Vec::new());
         }
         if delivery.state.is_waiting() {
@@ -201,7 +219,7 @@ impl<'a> Draft<'a> {
     fn drop_delivery(&mut self, event: EventId, delivery: &Delivery) {
         lock(self.totals).drop_delivery(delivery);
         self.destinations.insert(delivery.destination.clone());
-        if let Some((table, at)) = listed(delivery) {
+        if let Some((table, at)) = listed(event, delivery) {
             self.changes.remove(table, &timed_key(&delivery.destination, at, event));
         }
     }
@@ -250,12 +268,18 @@ impl<'a> Draft<'a> {
 }
 
 /// Where a delivery is listed, and under which time.
-pub(super) fn listed(delivery: &Delivery) -> Option<(Table, Timestamp)> {
+pub(super) fn listed(event: EventId, delivery: &Delivery) -> Option<(Table, Timestamp)> {
     match delivery.state {
-        DeliveryState::Waiting { due } => Some((Table::Due, due)),
+        DeliveryState::Waiting { due } if delivery.retries == 0 && due == event.timestamp() => Some((Table::Due, due)),
+        DeliveryState::Waiting { due } => Some((Table::Again, due)),
         DeliveryState::Dead { at, .. } => Some((Table::Dead, at)),
-        DeliveryState::Delivered { .. } | DeliveryState::Discarded { .. } => None,
+        DeliveryState::Delivered { .. } | DeliveryState::Discarded { .. } | DeliveryState::Expired { .. } => None,
     }
+}
+
+/// A length as the index keeps it. No body is as long as a u32 can count.
+fn len(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// The call that an event belongs to.

@@ -19,7 +19,7 @@ pub enum OpenError {
         holder: Option<u32>,
     },
     /// A newer version (or a much older one) wrote it.
-    #[error("{} is in format {format}, this version reads format {}: nothing was touched; use the version that wrote it", file.display(), journal::FORMAT)]
+    #[error("{} is in format {format}, this version reads formats 1 to {}: nothing was touched; use the version that wrote it", file.display(), journal::FORMAT)]
     Foreign {
         /// The file.
         file: PathBuf,

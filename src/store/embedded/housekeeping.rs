@@ -4,9 +4,12 @@
 //! at may have changed.
 
 use std::{
-    ops::Bound,
+    ops::{Bound, ControlFlow},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, mpsc::RecvTimeoutError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{RecvTimeoutError, Sender},
+    },
     time::Duration,
 };
 
@@ -72,8 +75,13 @@ impl From<IndexError> for HousekeepingError {
 }
 
 impl Housekeeping {
-    /// Works until `stop` says so; the whole round every `interval`.
-    pub(super) fn run(&self, interval: Duration, stop: &std::sync::mpsc::Receiver<()>) {
+    /// Works until `stop` says so; the whole round every `interval`. Whoever waits for `forgotten` is told when what a recovery
+    /// brought back is forgotten again.
+    pub(super) fn run(&self, interval: Duration, stop: &std::sync::mpsc::Receiver<()>, forgotten: Option<Sender<()>>) {
+        if let Some(forgotten) = forgotten {
+            self.forget_again();
+            drop(forgotten);
+        }
         let mut next_round = self.clock.now().plus(interval);
         while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
             self.watch_disk();
@@ -85,15 +93,32 @@ impl Housekeeping {
             if round_is_due {
                 next_round = self.clock.now().plus(interval);
             }
-            match done {
-                Ok(()) => {}
-                Err(HousekeepingError::Store(StoreError::Failed(_) | StoreError::Closed)) => return,
-                Err(HousekeepingError::Read(ReadError::Index(error))) if error.is_damage() => {
-                    self.health.fail_of_index(&error.to_string());
-                    return;
-                }
-                Err(error) => tracing::warn!("housekeeping of the queue has to be tried again: {error}"),
+            if self.judge(done).is_break() {
+                return;
             }
+        }
+    }
+
+    /// What follows from how it went: whether there is a store to go on with.
+    fn judge(&self, done: Result<(), HousekeepingError>) -> ControlFlow<()> {
+        match done {
+            Ok(()) => {}
+            Err(HousekeepingError::Store(StoreError::Failed(_) | StoreError::Closed)) => return ControlFlow::Break(()),
+            Err(HousekeepingError::Read(ReadError::Index(error))) if error.is_damage() => {
+                self.health.fail_of_index(&error.to_string());
+                return ControlFlow::Break(());
+            }
+            Err(error) => tracing::warn!("housekeeping of the queue has to be tried again: {error}"),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Forgets what the journal has brought back: it still has what the index had forgotten, and says nothing of that.
+    fn forget_again(&self) {
+        let _alone = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = self.purge().and_then(|()| self.forget());
+        if self.judge(forgotten).is_break() {
+            tracing::warn!("what is past its retention may be seen again until the next round of housekeeping");
         }
     }
 
@@ -209,7 +234,7 @@ impl Housekeeping {
                 Step::Record { record, .. } => match *record {
                     Record::Kept(kept, _) => events.push(kept.id),
                     Record::Remembered(keys) => events.extend(keys.into_iter().map(|(event, _)| event)),
-                    Record::Moved(_) | Record::Paused(..) => {}
+                    Record::Moved(_) | Record::Paused(..) | Record::Rendered(..) => {}
                 },
                 Step::Damage { .. } => {}
                 Step::End { .. } => return Ok(events),

@@ -3,7 +3,8 @@
 //! | table | key | value |
 //! | --- | --- | --- |
 //! | `Event` | event id | [`Entry`]: journal position, what it says of itself, its deliveries |
-//! | `Due` | destination, 0, due ms, event id | |
+//! | `Due` | destination, 0, due ms, event id; of deliveries that stand where they began | |
+//! | `Again` | the same, of those that were tried, put off or replayed | |
 //! | `Dead` | destination, 0, ms of death, event id | |
 //! | `Call` | length of call id, call id, event id | |
 //! | `Dedup` | deduplication key | event id |
@@ -46,10 +47,16 @@ const LET_GO_WITHIN: Duration = Duration::from_secs(10);
 /// How often to look whether they did.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
+/// The layout of what is in here: another one is made anew. Raise it with each change of a table, an [`Entry`], or what else
+/// is encoded here.
+pub(super) const INDEX_FORMAT: u32 = 2;
+
 /// Keys of the `Meta` table.
 pub(super) mod meta {
     /// The [`super::Position`] after the last journal record that the index knows of.
     pub(in super::super) const APPLIED: &[u8] = b"applied";
+    /// [`super::INDEX_FORMAT`] of whoever made the index.
+    pub(in super::super) const FORMAT: &[u8] = b"format";
     /// [`super::super::totals::Counts`] over all events.
     pub(in super::super) const COUNTS: &[u8] = b"counts";
     /// Followed by a destination's name: its counters.
@@ -63,20 +70,39 @@ pub(super) mod meta {
 pub(super) struct Entry {
     /// Where the journal has it.
     pub(super) position: Position,
-    /// Bytes it takes there.
+    /// Bytes it takes there, and what was rendered of it anywhere.
     pub(super) size: u64,
     pub(super) source: Name,
     pub(super) reading: Reading,
     pub(super) body_len: u32,
     pub(super) dedup_key: DedupKey,
-    /// Each with the place of its latest attempt.
-    pub(super) deliveries: Vec<(Delivery, Option<Position>)>,
+    pub(super) deliveries: Vec<Tracked>,
+}
+
+/// A delivery, and where the journal has what belongs to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Tracked {
+    pub(super) delivery: Delivery,
+    /// Its latest attempt.
+    pub(super) latest: Option<Position>,
+    /// The body that was made for it, and how long that is.
+    pub(super) rendered: Option<(Position, u32)>,
 }
 
 impl Entry {
-    /// The delivery to a destination, with the place of its latest attempt.
-    pub(super) fn delivery(&self, destination: &Name) -> Option<&(Delivery, Option<Position>)> {
-        self.deliveries.iter().find(|(delivery, _)| delivery.destination == *destination)
+    /// The delivery to a destination.
+    pub(super) fn delivery(&self, destination: &Name) -> Option<&Tracked> {
+        self.deliveries.iter().find(|tracked| tracked.delivery.destination == *destination)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn delivery_mut(&mut self, destination: &Name) -> Option<&mut Tracked> {
+        self.deliveries.iter_mut().find(|tracked| tracked.delivery.destination == *destination)
+    }
+
+    /// Bytes of all bodies that were made for its deliveries.
+    pub(super) fn rendered_len(&self) -> u64 {
+        self.deliveries.iter().filter_map(|tracked| tracked.rendered).map(|(_, len)| u64::from(len)).sum()
     }
 
     /// What people are shown in lists.
@@ -86,7 +112,7 @@ impl Entry {
             source: self.source,
             reading: self.reading,
             body_len: self.body_len,
-            deliveries: self.deliveries.into_iter().map(|(delivery, _)| delivery).collect(),
+            deliveries: self.deliveries.into_iter().map(|tracked| tracked.delivery).collect(),
         }
     }
 }
@@ -124,6 +150,7 @@ pub(super) enum Table {
     Remembered = 6,
     Segment = 7,
     Meta = 8,
+    Again = 9,
 }
 
 impl Table {
@@ -213,6 +240,28 @@ impl Index {
     /// sled's.
     pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, IndexError> {
         Ok(self.db.contains_key(table.key(key))?)
+    }
+
+    /// The layout that it was made in; `None` when it holds nothing.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    pub(super) fn format(&self) -> Result<Option<u32>, IndexError> {
+        match self.get(Table::Meta, meta::FORMAT)? {
+            // The first layout had no mark, and a tree of sled for each table.
+            None if self.db.tree_names().iter().any(|name| name.as_ref() == b"meta") => Ok(Some(1)),
+            format => Ok(format),
+        }
+    }
+
+    /// Marks it as laid out in the present way.
+    ///
+    /// # Errors
+    /// sled's.
+    pub(super) fn set_format(&self) -> Result<(), IndexError> {
+        let mut changes = Changes::default();
+        changes.insert(Table::Meta, meta::FORMAT, encode(&INDEX_FORMAT));
+        self.apply(changes)
     }
 
     /// A value of ours; `None` when the key isn't there.
@@ -350,7 +399,7 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, IndexError>
     postcard::from_bytes(bytes).map_err(|_| IndexError::Unreadable)
 }
 
-/// Keys of `due` and `dead`: a destination's events by time.
+/// Keys of `Due`, `Again` and `Dead`: a destination's events by time.
 pub(super) fn timed_key(destination: &Name, at: Timestamp, event: EventId) -> Vec<u8> {
     [timed_prefix(destination).as_slice(), &at.as_millis().to_be_bytes(), event.as_bytes()].concat()
 }

@@ -39,6 +39,7 @@ mod ballast;
 mod checkpoint;
 mod command;
 mod committer;
+mod damage;
 pub mod disk;
 mod draft;
 mod error;
@@ -51,21 +52,26 @@ mod leases;
 mod lock;
 pub mod offline;
 mod options;
+mod queue;
 mod reader;
 mod recovery;
 mod retention;
+mod steps;
+mod threads;
 mod totals;
+mod turns;
 mod wakes;
 
 use std::{
     io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task,
@@ -76,6 +82,7 @@ use self::{
     checkpoint::Witness,
     command::Command,
     committer::Committer,
+    damage::Damage,
     disk::Disk,
     draft::lock,
     health::Health,
@@ -83,16 +90,18 @@ use self::{
     journal::{Foreign, Journal, Segments},
     leases::Leases,
     lock::Lock,
+    queue::{Claimed, Wanted},
     reader::{ReadError, Reader},
+    threads::Threads,
     wakes::Wakes,
 };
 use super::{
-    Acceptance, Claim, DeadCursor, DeadLetter, EventFilter, EventSummary, Listing, Page, Pause, Replayed, Settled,
-    Settlement, Stats, Store, StoreError, StoredEvent,
+    Acceptance, Claim, ClaimToken, DeadCursor, DeadLetter, EventFilter, EventSummary, Listing, Page, Pause, Replayed,
+    Settled, Settlement, Stats, Store, StoreError, StoredEvent,
 };
 use crate::{
     clock::Clock,
-    model::{DeliveryId, EventId, Name, NewEvent, Timestamp},
+    model::{DeliveryId, EventId, Name, NewEvent, Order, Timestamp},
 };
 
 pub use error::OpenError;
@@ -113,14 +122,6 @@ pub struct Embedded {
     report: Report,
     housekeeping: Housekeeping,
     threads: Mutex<Threads>,
-}
-
-#[derive(Default)]
-struct Threads {
-    /// Dropped to stop the housekeeping.
-    stop_housekeeping: Option<std::sync::mpsc::Sender<()>>,
-    housekeeping: Option<JoinHandle<()>>,
-    committer: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
@@ -148,6 +149,7 @@ impl Embedded {
             segments: Arc::clone(&segments),
             totals: Arc::clone(&totals),
             leases: Arc::clone(&leases),
+            damage: Arc::new(Damage::found_by(&report)),
             _lock: lock,
         };
         let housekeeping = Housekeeping {
@@ -187,8 +189,12 @@ impl Embedded {
             boot_id,
             syncs,
         };
-        let threads = Threads::start(committer, commands, housekeeping.clone(), housekeeping_every)
+        let (forgotten, wait_for_it) = std::sync::mpsc::channel();
+        let forgotten = (report.rebuilt.is_some() || report.replayed > 0).then_some(forgotten);
+        let threads = Threads::start(committer, commands, housekeeping.clone(), housekeeping_every, forgotten)
             .map_err(|error| OpenError::io("start the threads for", &path, error))?;
+        // Nothing is ever sent. This ends when the other side is dropped: at once when there was nothing to forget.
+        while wait_for_it.recv().is_ok() {}
         let threads = Mutex::new(threads);
         Ok(Self { inbox, reader, health, wakes, clock, report, housekeeping, threads })
     }
@@ -242,25 +248,6 @@ impl Embedded {
     }
 }
 
-impl Threads {
-    fn start(
-        committer: Committer,
-        commands: mpsc::Receiver<Command>,
-        housekeeping: Housekeeping,
-        every: Duration,
-    ) -> io::Result<Self> {
-        let (stop_housekeeping, stop) = std::sync::mpsc::channel();
-        let committer = thread::Builder::new().name("store-committer".into()).spawn(move || committer.run(commands))?;
-        let housekeeping =
-            thread::Builder::new().name("store-keeper".into()).spawn(move || housekeeping.run(every, &stop))?;
-        Ok(Self {
-            stop_housekeeping: Some(stop_housekeeping),
-            housekeeping: Some(housekeeping),
-            committer: Some(committer),
-        })
-    }
-}
-
 /// The ballast, after it has made the room that this start needs.
 fn open_ballast(disk: &Arc<dyn Disk>, path: &Path, min_free_disk: u64) -> Result<Ballast, OpenError> {
     let find = || {
@@ -297,9 +284,23 @@ impl Store for Embedded {
         self.ask(|reply| Command::Accept(Box::new(event), reply)).await
     }
 
-    async fn claim(&self, destination: &Name, max: usize, lease: Duration) -> Result<Vec<Claim>, StoreError> {
-        let destination = destination.clone();
-        self.read(move |reader, now| reader.claim(&destination, max, lease, now)).await
+    async fn claim(
+        &self,
+        destination: &Name,
+        max: usize,
+        lease: Duration,
+        order: Order,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let wanted = Wanted { destination: destination.clone(), max, lease, order };
+        let Claimed { claims, behind } = self.read(move |reader, now| reader.claim(&wanted, now)).await?;
+        if !behind.is_empty() {
+            self.ask(|reply| Command::PutBehind(behind, reply)).await?;
+        }
+        Ok(claims)
+    }
+
+    async fn keep_body(&self, id: &DeliveryId, token: ClaimToken, body: Bytes) -> Result<Settled, StoreError> {
+        self.ask(|reply| Command::KeepBody(id.clone(), token, body, reply)).await?
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
@@ -349,7 +350,8 @@ impl Store for Embedded {
     }
 
     fn pause_of(&self, destination: &Name) -> Option<Pause> {
-        lock(&self.reader.totals).pauses.get(destination).cloned()
+        let pause = lock(&self.reader.totals).pauses.get(destination).cloned();
+        pause.filter(|pause| pause.is_on(self.clock.now()))
     }
 
     fn stats(&self) -> Stats {

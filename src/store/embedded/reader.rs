@@ -1,4 +1,4 @@
-//! Everything that reads: claims, single events, lists.
+//! Everything that reads: single events, lists, numbers. Claims are in [`super::queue`].
 //!
 //! Reads run beside the committer and see its finished batches only. They block on the disk, so callers keep them off the
 //! threads that serve requests.
@@ -7,26 +7,25 @@ use std::{
     io,
     ops::Bound,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use bytes::Bytes;
 
 use super::{
+    damage::Damage,
     draft::lock,
     index::{
-        Entry, Index, IndexError, Item, Table, call_prefix, event_at_end, parse_timed_key, prefixed, timed_prefix,
+        Entry, Index, IndexError, Item, Table, Tracked, call_prefix, event_at_end, parse_timed_key, prefixed,
+        timed_prefix,
     },
-    journal::{Kept, Position, Record, Segments},
+    journal::{Bodies, Kept, Position, Record, Segments},
     leases::Leases,
     lock::Lock,
     totals::Totals,
 };
 use crate::{
-    model::{Attempt, DeliveryState, Event, EventId, Name, Timestamp},
-    store::{
-        Claim, DeadCursor, DeadLetter, DestinationStats, EventFilter, EventSummary, Listing, Page, Stats, StoredEvent,
-    },
+    model::{Attempt, DeliveryState, Event, EventId, Name},
+    store::{DeadCursor, DeadLetter, DestinationStats, EventFilter, EventSummary, Listing, Page, Stats, StoredEvent},
 };
 
 /// Attempts of one delivery that are shown and carried along at most: the latest ones.
@@ -42,6 +41,7 @@ pub(super) struct Reader {
     pub(super) segments: Arc<Segments>,
     pub(super) totals: Arc<Mutex<Totals>>,
     pub(super) leases: Arc<Leases>,
+    pub(super) damage: Arc<Damage>,
     /// Whoever can reach the files keeps the store locked. Last, so that it is let go of last.
     pub(super) _lock: Arc<Lock>,
 }
@@ -57,101 +57,42 @@ pub(super) enum ReadError {
     Index(#[from] IndexError),
 }
 
-/// What a claim found at the head of a destination's queue.
-enum Candidate {
-    Claimed(Claim),
-    /// Somebody else's, or no longer what its key said.
-    Passed,
-    NotDue,
-}
-
 impl Reader {
-    /// See [`crate::store::Store::claim`].
-    pub(super) fn claim(
-        &self,
-        destination: &Name,
-        max: usize,
-        lease: Duration,
-        now: Timestamp,
-    ) -> Result<Vec<Claim>, ReadError> {
-        let mut claims = Vec::new();
-        for item in self.index.scan(Table::Due, prefixed(timed_prefix(destination))) {
-            if claims.len() >= max {
-                break;
-            }
-            let (key, _) = item?;
-            match self.candidate(destination, &key, now, now.plus(lease))? {
-                Candidate::Claimed(claim) => claims.push(claim),
-                Candidate::Passed => {}
-                Candidate::NotDue => break,
-            }
-        }
-        Ok(claims)
-    }
-
-    fn candidate(
-        &self,
-        destination: &Name,
-        due_key: &[u8],
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Candidate, ReadError> {
-        let Some((_, due, event)) = parse_timed_key(due_key) else { return Ok(Candidate::Passed) };
-        if due > now {
-            return Ok(Candidate::NotDue);
-        }
-        // The lock is held from the question until the answer: the committer ends a lease only after it has changed the
-        // index, so whoever finds no lease here finds the new state below.
-        let mut leases = self.leases.lock();
-        if !leases.is_free(destination, event, now) {
-            return Ok(Candidate::Passed);
-        }
-        let Some(entry) = self.index.entry(event)? else { return Ok(Candidate::Passed) };
-        let found = entry.delivery(destination);
-        let Some((delivery, _)) = found.filter(|(delivery, _)| delivery.state == DeliveryState::Waiting { due }) else {
-            return Ok(Candidate::Passed);
-        };
-        let token = leases.grant(destination, event, until);
-        drop(leases);
-        let delivery = delivery.clone();
-        let Some(event) = self.event_at(entry.position)? else {
-            // It stays leased, so that the queue goes on behind it, and comes up again when the lease has passed.
-            tracing::error!(
-                "event {event} for {destination} can't be read from the journal: it waits, and its segment is kept"
-            );
-            return Ok(Candidate::Passed);
-        };
-        Ok(Candidate::Claimed(Claim { token, event: Arc::new(event), delivery }))
-    }
-
-    /// See [`crate::store::Store::next_due`].
-    pub(super) fn next_due(&self, destination: &Name, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
-        for item in self.index.scan(Table::Due, prefixed(timed_prefix(destination))) {
-            let (key, _) = item?;
-            let Some((_, due, event)) = parse_timed_key(&key) else { continue };
-            if self.leases.lock().is_free(destination, event, now) {
-                return Ok(Some(due));
-            }
-        }
-        Ok(None)
-    }
-
     /// See [`crate::store::Store::event`].
     pub(super) fn event(&self, id: EventId) -> Result<Option<StoredEvent>, ReadError> {
         let Some(entry) = self.index.entry(id)? else { return Ok(None) };
-        let Some((mut kept, body)) = self.kept(&entry)? else { return Ok(None) };
+        let Some((mut kept, bodies)) = self.kept(&entry)? else {
+            self.damage.note_event(id);
+            return Ok(None);
+        };
         let deliveries = std::mem::take(&mut kept.deliveries);
-        Ok(Some(StoredEvent { event: kept.into_event(body), deliveries }))
+        Ok(Some(StoredEvent { event: kept.into_event(bodies.event), deliveries }))
     }
 
-    /// An event as it would have to be written now: its deliveries as they stand, with their latest attempts.
-    pub(super) fn kept(&self, entry: &Entry) -> Result<Option<(Kept, Bytes)>, ReadError> {
-        let Some(Record::Kept(mut kept, body)) = self.segments.read(entry.position)? else { return Ok(None) };
-        let deliveries = entry.deliveries.iter();
-        kept.deliveries = deliveries
-            .map(|(delivery, latest)| Ok((delivery.clone(), self.attempts(&delivery.destination, *latest)?)))
-            .collect::<Result<_, ReadError>>()?;
-        Ok(Some((kept, body)))
+    /// An event as it would have to be written now: its deliveries as they stand, with their latest attempts, and what was
+    /// rendered for them.
+    pub(super) fn kept(&self, entry: &Entry) -> Result<Option<(Kept, Bodies)>, ReadError> {
+        let Some(Record::Kept(mut kept, mut bodies)) = self.segments.read(entry.position)? else { return Ok(None) };
+        (kept.deliveries, bodies.rendered) = (Vec::new(), Vec::new());
+        for tracked in &entry.deliveries {
+            let destination = &tracked.delivery.destination;
+            kept.deliveries.push((tracked.delivery.clone(), self.attempts(destination, tracked.latest)?));
+            bodies.rendered.extend(self.rendered(tracked)?.map(|body| (destination.clone(), body)));
+        }
+        Ok(Some((kept, bodies)))
+    }
+
+    /// The body that was made for a delivery; `None` when there is none, or none that can be read.
+    pub(super) fn rendered(&self, tracked: &Tracked) -> Result<Option<Bytes>, ReadError> {
+        let Some((position, _)) = tracked.rendered else { return Ok(None) };
+        Ok(match self.segments.read(position)? {
+            Some(Record::Rendered(_, body)) => Some(body),
+            Some(Record::Kept(_, bodies)) => {
+                let mut rendered = bodies.rendered.into_iter();
+                rendered.find(|(name, _)| *name == tracked.delivery.destination).map(|(_, body)| body)
+            }
+            _ => None,
+        })
     }
 
     /// The attempts of a delivery from the latest one back, in the order in which they were made.
@@ -170,7 +111,7 @@ impl Reader {
                     newest_first.extend(carried.into_iter().flat_map(|(_, attempts)| attempts.into_iter().rev()));
                     None
                 }
-                Some(Record::Remembered(_) | Record::Paused(..)) | None => None,
+                Some(Record::Remembered(_) | Record::Paused(..) | Record::Rendered(..)) | None => None,
             };
         }
         newest_first.truncate(MAX_ATTEMPTS);
@@ -178,9 +119,10 @@ impl Reader {
         Ok(newest_first)
     }
 
-    fn event_at(&self, position: Position) -> Result<Option<Event>, ReadError> {
+    /// The event whose record is at `position`; `None` when it can't be read.
+    pub(super) fn event_at(&self, position: Position) -> Result<Option<Event>, ReadError> {
         Ok(match self.segments.read(position)? {
-            Some(Record::Kept(kept, body)) => Some(kept.into_event(body)),
+            Some(Record::Kept(kept, bodies)) => Some(kept.into_event(bodies.event)),
             _ => None,
         })
     }
@@ -253,7 +195,7 @@ impl Reader {
     fn dead_letter(&self, key: &[u8]) -> Result<Option<DeadLetter>, ReadError> {
         let Some((destination, _, id)) = parse_timed_key(key) else { return Ok(None) };
         let Some(entry) = self.index.entry(id)? else { return Ok(None) };
-        let state = entry.delivery(&destination).map(|(delivery, _)| delivery.state);
+        let state = entry.delivery(&destination).map(|tracked| tracked.delivery.state);
         let Some(DeliveryState::Dead { at, reason }) = state else { return Ok(None) };
         let id = crate::model::DeliveryId { event: id, destination };
         let event = entry.summary(id.event);
@@ -268,7 +210,8 @@ impl Reader {
             waiting: numbers.waiting,
             in_flight: u64::try_from(self.leases.lock().held(name)).unwrap_or(u64::MAX),
             dead: numbers.dead,
-            oldest: self.first_due(name),
+            expired: numbers.expired,
+            oldest: self.oldest(name),
         });
         Stats {
             events: totals.counts.events,
@@ -277,6 +220,7 @@ impl Reader {
             disk_bytes: self.disk_bytes(),
             disk_free: None,
             disk_full_in: None,
+            damage: self.damage.numbers(),
             destinations: destinations.collect(),
         }
     }
@@ -284,10 +228,5 @@ impl Reader {
     /// Bytes of the journal and the index on disk.
     pub(super) fn disk_bytes(&self) -> u64 {
         self.segments.bytes().unwrap_or_default() + self.index.bytes()
-    }
-
-    fn first_due(&self, destination: &Name) -> Option<Timestamp> {
-        let first = self.index.scan(Table::Due, prefixed(timed_prefix(destination))).next()?.ok()?;
-        event_at_end(&first.0).map(|event| event.timestamp())
     }
 }

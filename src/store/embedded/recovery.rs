@@ -16,7 +16,7 @@ use super::{
     checkpoint::{Checkpoint, Claimed, Doubt, trust},
     disk::Disk,
     draft::Draft,
-    index::{Index, IndexError, Table, meta},
+    index::{INDEX_FORMAT, Index, IndexError, Table, meta},
     journal::{Extent, Position, Segments, Step},
     totals::Totals,
 };
@@ -42,7 +42,9 @@ pub struct Report {
     pub rebuilt: Option<String>,
     /// Journal records that the index hadn't known.
     pub replayed: u64,
-    /// Bytes of the journal that hold no valid record although valid ones follow.
+    /// Places of the journal that hold no valid record although valid ones follow.
+    pub damaged_places: u64,
+    /// The bytes of these places.
     pub damaged_bytes: u64,
 }
 
@@ -51,6 +53,7 @@ impl Report {
         match step {
             Step::Record { .. } => self.replayed += 1,
             Step::Damage { from, bytes } => {
+                self.damaged_places += 1;
                 self.damaged_bytes += bytes;
                 tracing::error!(
                     "journal segment {} is damaged: {bytes} bytes from offset {} on hold no valid record; skipped",
@@ -106,6 +109,9 @@ pub(super) fn usable_index(
         return Err(Doubt::Absent.into());
     }
     let index = open_guarded(&path)?;
+    if without_panic(|| index.format())?.is_some_and(|format| format != INDEX_FORMAT) {
+        return Err(Doubt::OtherFormat.into());
+    }
     let claimed = without_panic(|| claimed(&index))?;
     let holds = |position: Position| segments.holds(position).unwrap_or(false);
     let applied = trust(claimed.as_ref(), checkpoint, boot_id, holds)?;
@@ -147,6 +153,7 @@ pub(super) fn fresh_index(dir: &Path) -> Result<Index, OpenError> {
     }
     let index = Index::open(&path)?;
     Draft::new(&index, &Mutex::default()).apply(Position::START)?;
+    index.set_format()?;
     Ok(index)
 }
 

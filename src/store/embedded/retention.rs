@@ -27,10 +27,12 @@ impl Retention {
             Some(_) => received_at.plus(self.delivered),
             None => received_at.plus(self.dead_letters),
         };
-        for (delivery, _) in &entry.deliveries {
-            kept_until = kept_until.max(match delivery.state {
+        for tracked in &entry.deliveries {
+            kept_until = kept_until.max(match tracked.delivery.state {
                 DeliveryState::Waiting { .. } => return false,
-                DeliveryState::Delivered { at } | DeliveryState::Discarded { at } => at.plus(self.delivered),
+                DeliveryState::Delivered { at } | DeliveryState::Discarded { at } | DeliveryState::Expired { at } => {
+                    at.plus(self.delivered)
+                }
                 DeliveryState::Dead { at, .. } => at.plus(self.dead_letters),
             });
         }
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{DeadReason, DedupKey, Delivery, Name, Reading},
-        store::embedded::journal::Position,
+        store::embedded::{index::Tracked, journal::Position},
     };
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -76,7 +78,7 @@ mod tests {
         let deliveries = states.iter().map(|state| {
             let mut delivery = Delivery::new(Name::new("crm").unwrap(), day(0));
             delivery.state = *state;
-            (delivery, None)
+            Tracked { delivery, latest: None, rendered: None }
         });
         let entry = Entry {
             position: Position { segment: 1, offset: 64 },
@@ -103,6 +105,13 @@ mod tests {
     #[test]
     fn delivered_events_are_kept_from_their_last_delivery_on() {
         let states = [DeliveryState::Delivered { at: day(1) }, DeliveryState::Delivered { at: day(3) }];
+        assert!(!expires(&states, read(), day(9)));
+        assert!(expires(&states, read(), day(10)));
+    }
+
+    #[test]
+    fn what_was_retired_for_its_age_is_kept_like_what_was_delivered() {
+        let states = [DeliveryState::Expired { at: day(3) }];
         assert!(!expires(&states, read(), day(9)));
         assert!(expires(&states, read(), day(10)));
     }

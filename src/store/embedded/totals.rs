@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Totals {
     pub(super) counts: Counts,
-    pub(super) destinations: BTreeMap<Name, Waiting>,
+    pub(super) destinations: BTreeMap<Name, Numbers>,
     pub(super) segments: BTreeMap<u64, Live>,
     pub(super) pauses: BTreeMap<Name, Pause>,
 }
@@ -29,9 +29,10 @@ pub(super) struct Counts {
 
 /// Numbers of one destination.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Waiting {
+pub(super) struct Numbers {
     pub(super) waiting: u64,
     pub(super) dead: u64,
+    pub(super) expired: u64,
 }
 
 /// What of a segment is still needed.
@@ -79,12 +80,19 @@ impl Totals {
         self.counts.quarantined = self.counts.quarantined.saturating_sub(is_quarantined(entry).into());
     }
 
+    /// Counts an event with `size` bytes from now on.
+    pub(super) fn resize_event(&mut self, entry: &Entry, size: u64) {
+        let live = self.segments.entry(entry.position.segment).or_default();
+        live.bytes = live.bytes.saturating_sub(entry.size) + size;
+    }
+
     /// Counts a delivery in, in its present state.
     pub(super) fn add_delivery(&mut self, delivery: &Delivery) {
         let numbers = self.destinations.entry(delivery.destination.clone()).or_default();
         match delivery.state {
             DeliveryState::Waiting { .. } => numbers.waiting += 1,
             DeliveryState::Dead { .. } => numbers.dead += 1,
+            DeliveryState::Expired { .. } => numbers.expired += 1,
             DeliveryState::Delivered { .. } | DeliveryState::Discarded { .. } => {}
         }
     }
@@ -95,6 +103,7 @@ impl Totals {
         match delivery.state {
             DeliveryState::Waiting { .. } => numbers.waiting = numbers.waiting.saturating_sub(1),
             DeliveryState::Dead { .. } => numbers.dead = numbers.dead.saturating_sub(1),
+            DeliveryState::Expired { .. } => numbers.expired = numbers.expired.saturating_sub(1),
             DeliveryState::Delivered { .. } | DeliveryState::Discarded { .. } => {}
         }
     }

@@ -1,13 +1,16 @@
 //! What the journal says: one record for each thing that happened.
 //!
-//! A record is a kind byte, the length of its header, the header (postcard) and, where there is one, a body as it is. The
-//! header can be read without the body. A change of these types is a change of the format: see [`super::segment`].
+//! A record is a kind byte, the length of its header, the header (postcard) and, where there are any, bodies as they are. The
+//! header can be read without the bodies. A change of these types is a change of the format, see [`super::segment`], and
+//! what a header of an old kind holds never changes: what has changed gets a new kind.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{Attempt, DedupKey, Delivery, Event, EventId, Name, NewDelivery, OriginalHeaders, Reading, Timestamp},
+    model::{
+        Attempt, DedupKey, Delivery, DeliveryId, Event, EventId, Name, NewDelivery, OriginalHeaders, Reading, Timestamp,
+    },
     store::Pause,
 };
 
@@ -17,13 +20,30 @@ use super::Position;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     /// An event came in; or, when a mostly dead segment was dropped, one of its live events came along.
-    Kept(Kept, Bytes),
+    Kept(Kept, Bodies),
     /// Something became of a delivery.
     Moved(Moved),
     /// Events are gone whose duplicates must still be recognised.
     Remembered(Vec<(EventId, DedupKey)>),
     /// People held a destination back, or let it go.
     Paused(Name, Option<Pause>),
+    /// A body was made for a delivery, to be sent again as it is.
+    Rendered(DeliveryId, Bytes),
+}
+
+/// The bytes that belong to an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bodies {
+    /// Its own body.
+    pub(crate) event: Bytes,
+    /// What was made for its deliveries, to be sent again as it is: nothing yet when the event came in.
+    pub(crate) rendered: Vec<(Name, Bytes)>,
+}
+
+impl From<Bytes> for Bodies {
+    fn from(event: Bytes) -> Self {
+        Self { event, rendered: Vec::new() }
+    }
 }
 
 /// An event, without its body, and its deliveries as they stood when this was written.
@@ -85,7 +105,19 @@ mod kind {
     pub(super) const KEPT: u8 = 1;
     pub(super) const MOVED: u8 = 2;
     pub(super) const REMEMBERED: u8 = 3;
-    pub(super) const PAUSED: u8 = 4;
+    /// A pause without an end: format 1. Only read.
+    pub(super) const PAUSED_FOR_GOOD: u8 = 4;
+    pub(super) const PAUSED: u8 = 5;
+    pub(super) const RENDERED: u8 = 6;
+    /// An event that comes along with what was rendered of it.
+    pub(super) const KEPT_WITH_RENDERED: u8 = 7;
+}
+
+/// A pause of format 1.
+#[derive(Deserialize)]
+struct PauseForGood {
+    since: Timestamp,
+    reason: String,
 }
 
 /// Kind byte and length of the header.
@@ -95,13 +127,14 @@ impl Record {
     /// Appends the record's bytes to `out`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Kept(kept, body) => {
-                encode_header(out, kind::KEPT, kept);
-                out.extend_from_slice(body);
-            }
+            Self::Kept(kept, bodies) => encode_kept(out, kept, bodies),
             Self::Moved(moved) => encode_header(out, kind::MOVED, moved),
             Self::Remembered(keys) => encode_header(out, kind::REMEMBERED, keys),
             Self::Paused(destination, pause) => encode_header(out, kind::PAUSED, &(destination, pause)),
+            Self::Rendered(DeliveryId { event, destination }, body) => {
+                encode_header(out, kind::RENDERED, &(event, destination));
+                out.extend_from_slice(body);
+            }
         }
     }
 
@@ -114,14 +147,50 @@ impl Record {
         let [kind, length @ ..] = *prefix;
         let header_len = u32::from_le_bytes(length) as usize;
         let header = rest.get(..header_len).ok_or(DecodeError)?;
+        let rest = || payload.slice(PREFIX + header_len..);
         match kind {
-            kind::KEPT => Ok(Self::Kept(decode_header(header)?, payload.slice(PREFIX + header_len..))),
+            kind::KEPT => Ok(Self::Kept(decode_header(header)?, rest().into())),
+            kind::KEPT_WITH_RENDERED => decode_with_rendered(header, rest()),
             kind::MOVED => Ok(Self::Moved(decode_header(header)?)),
             kind::REMEMBERED => Ok(Self::Remembered(decode_header(header)?)),
             kind::PAUSED => decode_header(header).map(|(destination, pause)| Self::Paused(destination, pause)),
+            kind::PAUSED_FOR_GOOD => {
+                let (destination, pause) = decode_header::<(_, Option<PauseForGood>)>(header)?;
+                let pause = pause.map(|PauseForGood { since, reason }| Pause { since, until: None, reason });
+                Ok(Self::Paused(destination, pause))
+            }
+            kind::RENDERED => {
+                let (event, destination) = decode_header(header)?;
+                Ok(Self::Rendered(DeliveryId { event, destination }, rest()))
+            }
             _ => Err(DecodeError),
         }
     }
+}
+
+fn encode_kept(out: &mut Vec<u8>, kept: &Kept, bodies: &Bodies) {
+    if bodies.rendered.is_empty() {
+        encode_header(out, kind::KEPT, kept);
+        return out.extend_from_slice(&bodies.event);
+    }
+    // No body is as long as a u32 can count: a frame holds less.
+    let len = |body: &Bytes| u32::try_from(body.len()).unwrap_or(u32::MAX);
+    let lengths: Vec<(&Name, u32)> = bodies.rendered.iter().map(|(name, body)| (name, len(body))).collect();
+    encode_header(out, kind::KEPT_WITH_RENDERED, &(kept, lengths));
+    out.extend_from_slice(&bodies.event);
+    bodies.rendered.iter().for_each(|(_, body)| out.extend_from_slice(body));
+}
+
+/// Reads an event whose own body is followed by the rendered ones, in the order of their lengths.
+fn decode_with_rendered(header: &[u8], mut event: Bytes) -> Result<Record, DecodeError> {
+    let (kept, lengths): (Kept, Vec<(Name, u32)>) = decode_header(header)?;
+    let mut rendered = Vec::with_capacity(lengths.len());
+    for (name, len) in lengths.into_iter().rev() {
+        let start = event.len().checked_sub(len as usize).ok_or(DecodeError)?;
+        rendered.push((name, event.split_off(start)));
+    }
+    rendered.reverse();
+    Ok(Record::Kept(kept, Bodies { event, rendered }))
 }
 
 fn encode_header(out: &mut Vec<u8>, kind: u8, header: &impl Serialize) {
@@ -195,10 +264,15 @@ mod tests {
         let delivery = delivery.after(Verdict::RetryAt(Timestamp::MAX), Some(&attempt), event.received_at).unwrap();
         let previous = Some(Position { segment: 1, offset: 64 });
 
-        reads_back(&Record::Kept(kept, event.body.clone()));
+        reads_back(&Record::Kept(kept.clone(), event.body.clone().into()));
+        let made = |destination: &str, body: &'static [u8]| (to(destination).destination, Bytes::from_static(body));
+        let rendered = vec![made("crm", b"{}"), made("slack", b""), made("api", b"\xff")];
+        reads_back(&Record::Kept(kept, Bodies { event: event.body.clone(), rendered }));
+        let id = DeliveryId { event: event.id, destination: to("crm").destination };
+        reads_back(&Record::Rendered(id, Bytes::from_static(b"{}")));
         reads_back(&Record::Moved(Moved { event: event.id, delivery, attempt: Some(attempt), previous }));
         reads_back(&Record::Remembered(vec![(event.id, key)]));
-        let pause = Pause { since: event.received_at, reason: "maintenance".into() };
+        let pause = Pause { since: event.received_at, until: Some(Timestamp::MAX), reason: "maintenance".into() };
         reads_back(&Record::Paused(Name::new("crm").unwrap(), Some(pause)));
         reads_back(&Record::Paused(Name::new("crm").unwrap(), None));
     }
@@ -207,12 +281,24 @@ mod tests {
     fn what_is_in_quarantine_reads_back_with_its_body() {
         let event = event(b"not json \xff");
         let key = DedupKey::of(&event.source, &event.reading, &event.body);
-        reads_back(&Record::Kept(Kept::new(&event, key, &[]), event.body));
+        reads_back(&Record::Kept(Kept::new(&event, key, &[]), event.body.into()));
+    }
+
+    #[test]
+    fn a_pause_of_the_first_format_has_no_end() {
+        let mut bytes = Vec::new();
+        let (since, reason) = (Timestamp::from_millis(1), "maintenance".to_owned());
+        let destination = to("crm").destination;
+        encode_header(&mut bytes, kind::PAUSED_FOR_GOOD, &(&destination, Some((since, &reason))));
+        let pause = Pause { since, until: None, reason };
+        assert_eq!(Record::decode(&Bytes::from(bytes)), Ok(Record::Paused(destination, Some(pause))));
     }
 
     #[test]
     fn nonsense_is_an_error() {
-        for bytes in [&b""[..], b"\x01", b"\x09\0\0\0\0", b"\x01\xff\xff\xff\xff", b"\x02\x01\0\0\0\xff"] {
+        for bytes in
+            [&b""[..], b"\x01", b"\x09\0\0\0\0", b"\x07\0\0\0\0", b"\x01\xff\xff\xff\xff", b"\x02\x01\0\0\0\xff"]
+        {
             assert_eq!(Record::decode(&Bytes::from_static(bytes)), Err(DecodeError));
         }
     }

@@ -23,8 +23,9 @@ use super::{
 };
 use crate::{model::Timestamp, store::embedded::disk::DiskFile};
 
-/// The format that this version writes. Raise it when [`Record`] or the layout changes, and keep reading the old one.
-pub(crate) const FORMAT: u32 = 1;
+/// The format that this version writes; it reads this one and all before. Raise it when [`Record`] or the layout changes.
+/// Format 2 added kinds of records; those of format 1 are as they were.
+pub(crate) const FORMAT: u32 = 2;
 /// Bytes of the header.
 const HEADER: usize = 64;
 /// Where the first frame starts.
@@ -67,12 +68,12 @@ pub(super) fn header(segment: u64, created: Timestamp, end_before: u64) -> [u8; 
 /// What the start of a segment's file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Header {
-    /// This version wrote it.
+    /// This version wrote it, or an earlier one.
     Readable {
         /// Where the records of the segment before it end; 0 when nobody knows.
         end_before: u64,
     },
-    /// Another version wrote it, in this format.
+    /// A later version wrote it, in this format.
     Foreign(u32),
     /// It is damaged or was never finished. Frames vouch for themselves, so what follows can be read all the same.
     Damaged,
@@ -94,7 +95,7 @@ pub(super) fn read_header(file: &dyn DiskFile, segment: u64) -> io::Result<Heade
     if !rest.starts_with(&crc32c::crc32c(covered).to_le_bytes()) {
         return Ok(Header::Damaged);
     }
-    if format != FORMAT {
+    if !(1..=FORMAT).contains(&format) {
         return Ok(Header::Foreign(format));
     }
     let is_numbered = covered.get(12..20) == Some(&segment.to_le_bytes());

@@ -11,7 +11,8 @@ use crate::{
     store::embedded::{
         draft::{call_of, listed},
         index::{
-            EVERYTHING, Entry, Index, IndexError, Table, call_key, decode, event_at_end, parse_timed_key, timed_key,
+            EVERYTHING, Entry, Index, IndexError, Table, Tracked, call_key, decode, event_at_end, parse_timed_key,
+            timed_key,
         },
         totals::{Counts, Totals},
     },
@@ -46,6 +47,8 @@ pub struct DeliveryCounts {
     pub dead: u64,
     /// Dead letters that were thrown away.
     pub discarded: u64,
+    /// Retired for their age.
+    pub expired: u64,
 }
 
 impl DeliveryCounts {
@@ -55,6 +58,7 @@ impl DeliveryCounts {
             DeliveryState::Delivered { .. } => self.delivered += 1,
             DeliveryState::Dead { .. } => self.dead += 1,
             DeliveryState::Discarded { .. } => self.discarded += 1,
+            DeliveryState::Expired { .. } => self.expired += 1,
         }
     }
 }
@@ -67,7 +71,8 @@ pub(super) fn contents(index: &Index) -> Result<Contents, IndexError> {
     for item in index.scan(Table::Event, EVERYTHING) {
         let (_, entry) = read_item(item)?;
         counted.add_event(&entry);
-        for (delivery, _) in &entry.deliveries {
+        for tracked in &entry.deliveries {
+            let delivery = &tracked.delivery;
             contents.destinations.entry(delivery.destination.clone()).or_default().add(delivery.state);
         }
     }
@@ -115,7 +120,7 @@ impl Audit<'_> {
         for item in self.index.scan(Table::Event, EVERYTHING) {
             let (id, entry) = read_item(item)?;
             self.counted.add_event(&entry);
-            entry.deliveries.iter().for_each(|(delivery, _)| self.counted.add_delivery(delivery));
+            entry.deliveries.iter().for_each(|tracked| self.counted.add_delivery(&tracked.delivery));
             match self.truth.entry(id)? {
                 None => self.note(Discrepancy::LostEvent, &id),
                 Some(truth) => self.note_unless(truth == entry, Discrepancy::OtherState, &id),
@@ -128,8 +133,8 @@ impl Audit<'_> {
 
     /// Whether every list by which an event is found has it.
     fn is_listed(&self, id: EventId, entry: &Entry) -> Result<bool, IndexError> {
-        for (delivery, _) in &entry.deliveries {
-            if let Some((table, at)) = listed(delivery)
+        for Tracked { delivery, .. } in &entry.deliveries {
+            if let Some((table, at)) = listed(id, delivery)
                 && !self.index.contains(table, &timed_key(&delivery.destination, at, id))?
             {
                 return Ok(false);
@@ -146,7 +151,7 @@ impl Audit<'_> {
     fn unknown_events(&mut self) -> Result<(), IndexError> {
         for item in self.truth.scan(Table::Event, EVERYTHING) {
             let (id, entry) = read_item(item)?;
-            let waits = entry.deliveries.iter().any(|(delivery, _)| delivery.state.is_waiting());
+            let waits = entry.deliveries.iter().any(|tracked| tracked.delivery.state.is_waiting());
             let is_known = !waits || self.index.entry(id)?.is_some();
             self.note_unless(is_known, Discrepancy::UnknownEvent, &id);
         }
@@ -154,12 +159,12 @@ impl Audit<'_> {
     }
 
     fn timed_lists(&mut self) -> Result<(), IndexError> {
-        for table in [Table::Due, Table::Dead] {
+        for table in [Table::Due, Table::Again, Table::Dead] {
             for item in self.index.scan(table, EVERYTHING) {
                 let (destination, at, event) = parse_timed_key(&item?.0).ok_or(IndexError::Unreadable)?;
                 let entry = self.index.entry(event)?;
-                let delivery = entry.as_ref().and_then(|entry| entry.delivery(&destination));
-                let is_so = delivery.and_then(|(delivery, _)| listed(delivery)) == Some((table, at));
+                let tracked = entry.as_ref().and_then(|entry| entry.delivery(&destination));
+                let is_so = tracked.and_then(|tracked| listed(event, &tracked.delivery)) == Some((table, at));
                 self.note_unless(is_so, Discrepancy::Stray, &event);
             }
         }

@@ -10,8 +10,9 @@ use crate::{
     store::{
         EventFilter, Pause,
         embedded::{
+            damage::Damage,
             index::{Entry, IndexError, Item, Table, decode, event_at_end},
-            journal::Kept,
+            journal::{Bodies, Kept},
             leases::Leases,
             reader::Reader,
             recovery::{Recovered, recover},
@@ -28,6 +29,8 @@ pub struct Exported {
     pub dedup_key: DedupKey,
     /// Its deliveries, each with its attempts, oldest first. Of very many attempts only the latest are kept.
     pub deliveries: Vec<(Delivery, Vec<Attempt>)>,
+    /// Bodies that were made for some of them, to be sent again as they are, by destination.
+    pub rendered: Vec<(Name, Bytes)>,
 }
 
 /// How an export went.
@@ -42,16 +45,16 @@ pub struct Exports {
 }
 
 impl Exported {
-    fn of(mut kept: Kept, body: Bytes) -> Self {
+    fn of(mut kept: Kept, bodies: Bodies) -> Self {
         let (dedup_key, deliveries) = (kept.dedup_key, std::mem::take(&mut kept.deliveries));
-        Self { event: kept.into_event(body), dedup_key, deliveries }
+        Self { event: kept.into_event(bodies.event), dedup_key, deliveries, rendered: bodies.rendered }
     }
 
-    /// What is written of it, but for its body.
-    pub(super) fn into_kept(self) -> (Kept, Bytes) {
-        let Self { event, dedup_key, deliveries } = self;
+    /// What is written of it.
+    pub(super) fn into_kept(self) -> (Kept, Bodies) {
+        let Self { event, dedup_key, deliveries, rendered } = self;
         let Event { id, source, received_at, reading, headers, body } = event;
-        (Kept { id, source, received_at, reading, headers, dedup_key, deliveries }, body)
+        (Kept { id, source, received_at, reading, headers, dedup_key, deliveries }, Bodies { event: body, rendered })
     }
 }
 
@@ -78,8 +81,8 @@ impl Stopped {
                 continue;
             }
             match reader.kept(&entry).map_err(OfflineError::from)? {
-                Some((kept, body)) => {
-                    take(Exported::of(kept, body))?;
+                Some((kept, bodies)) => {
+                    take(Exported::of(kept, bodies))?;
                     exports.events += 1;
                 }
                 None => exports.unreadable.push(id),
@@ -99,6 +102,7 @@ impl Stopped {
             segments: Arc::clone(&self.segments),
             totals: Arc::new(totals.into()),
             leases: Arc::new(Leases::default()),
+            damage: Arc::new(Damage::found_by(&report)),
             _lock: Arc::clone(&self.lock),
         })
     }

@@ -52,6 +52,8 @@ pub enum Finding {
     NoIndex,
     /// The machine went down with the queue open, so the index isn't believed.
     IndexUnwitnessed,
+    /// Another version made the index, and laid it out in another way.
+    IndexOfOtherVersion,
     /// The index isn't believed; the text says why.
     IndexUnusable(String),
     /// The index is usable, but knew these many of the journal's records not yet.
@@ -96,6 +98,7 @@ impl Finding {
             | Self::NoCheckpoint
             | Self::NoIndex
             | Self::IndexUnwitnessed
+            | Self::IndexOfOtherVersion
             | Self::IndexBehind { .. } => Severity::Note,
             Self::HeaderDamaged { .. }
             | Self::RecordsDamaged { .. }
@@ -117,7 +120,11 @@ impl Finding {
             }
             Self::Unfinished { .. } => "usual after a crash: nothing of it was acknowledged",
             Self::SegmentsMissing { .. } => "their events are lost unless a backup has these files: put them back",
-            Self::NoCheckpoint | Self::NoIndex | Self::IndexUnwitnessed | Self::CheckpointDamaged => {
+            Self::NoCheckpoint
+            | Self::NoIndex
+            | Self::IndexUnwitnessed
+            | Self::IndexOfOtherVersion
+            | Self::CheckpointDamaged => {
                 "the next start makes the index anew from the journal; `store rebuild` does so now"
             }
             Self::IndexUnusable(_) => {
@@ -167,6 +174,7 @@ impl fmt::Display for Finding {
             Self::IndexUnwitnessed => {
                 f.write_str("the machine went down with the queue open: the index isn't believed")
             }
+            Self::IndexOfOtherVersion => f.write_str("the index was made by another version, in another layout"),
             Self::IndexUnusable(why) => write!(f, "the index can't be used: {why}"),
             Self::IndexBehind { records } => write!(f, "the index lacks the last {records} records of the journal"),
             Self::IndexWrong { what, count, examples } => {

@@ -60,8 +60,8 @@ impl Import {
                 imported.push(Imported::AlreadyThere);
                 continue;
             }
-            let (kept, body) = event.into_kept();
-            let record = Record::Kept(kept, body);
+            let (kept, bodies) = event.into_kept();
+            let record = Record::Kept(kept, bodies);
             match self.journal.append(&record, self.stopped.clock.now()) {
                 Ok(extent) => {
                     draft.record(extent, &record)?;

@@ -47,13 +47,15 @@ pub struct SegmentContents {
     pub remembered: u64,
     /// Records of pauses.
     pub paused: u64,
+    /// Records of bodies that were made for deliveries.
+    pub rendered: u64,
     /// Bytes between records that are none.
     pub damaged_bytes: u64,
 }
 
 impl SegmentContents {
     fn records(&self) -> u64 {
-        self.kept + self.moved + self.remembered + self.paused
+        self.kept + self.moved + self.remembered + self.paused + self.rendered
     }
 
     fn count(&mut self, record: &Record) {
@@ -62,6 +64,7 @@ impl SegmentContents {
             Record::Moved(_) => self.moved += 1,
             Record::Remembered(_) => self.remembered += 1,
             Record::Paused(..) => self.paused += 1,
+            Record::Rendered(..) => self.rendered += 1,
         }
     }
 }
@@ -193,6 +196,7 @@ fn finding_of(reason: &Unusable) -> Option<Finding> {
         Unusable::Doubted(Doubt::NoCheckpoint) => None,
         Unusable::Doubted(Doubt::Absent) => Some(Finding::IndexUnusable("it has lost all that it knew".to_owned())),
         Unusable::Doubted(Doubt::MachineWentDown) => Some(Finding::IndexUnwitnessed),
+        Unusable::Doubted(Doubt::OtherFormat) => Some(Finding::IndexOfOtherVersion),
         Unusable::Doubted(_) | Unusable::Unreadable(_) => Some(Finding::IndexUnusable(reason.to_string())),
     }
 }

@@ -14,7 +14,7 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior
 
 use super::{
     filters,
-    value::{percent_encode, text_of},
+    value::{Omit, percent_encode, text_of},
 };
 
 /// The longest text, and the longest JSON as text, that comes out of a template: 2 MiB. The longest transcript in our
@@ -51,6 +51,7 @@ pub(super) static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
         engine.remove_global(function);
     }
     filters::add_to(&mut engine);
+    engine.add_global("omit", Value::from_object(Omit));
     engine
 });
 

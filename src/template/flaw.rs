@@ -105,6 +105,9 @@ pub(super) enum Refusal {
     /// A value that JSON can't hold.
     #[error("the result can't be written as JSON")]
     NoJson,
+    /// `omit` in a text, or inside a value.
+    #[error("`omit` can only be the whole of a text in `json`")]
+    Omitted,
     /// A filter got something that it isn't made for.
     #[error("`{0}` takes {1}")]
     Argument(&'static str, &'static str),

@@ -8,7 +8,7 @@ use super::{
     scan,
     scope::Scope,
     text::Template,
-    value::{Room, json_of},
+    value::{Room, is_omit, json_of},
 };
 
 /// JSON with texts to fill in.
@@ -56,14 +56,18 @@ impl Leaf {
         }
     }
 
-    fn render(&self, scope: &Scope, room: &mut Room) -> Result<Json, RenderError> {
+    /// Its value; `None` when it is to be left out.
+    fn render(&self, scope: &Scope, room: &mut Room) -> Result<Option<Json>, RenderError> {
         match self {
-            Self::Value(expression) => json_of(&expression.value(scope)?, room)
-                .map_err(|error| RenderError::of_value(&error, expression.source())),
+            Self::Value(expression) => {
+                let value = expression.value(scope)?;
+                let json = (!is_omit(&value)).then(|| json_of(&value, room)).transpose();
+                json.map_err(|error| RenderError::of_value(&error, expression.source()))
+            }
             Self::Text(template) => {
                 let text = template.render(scope)?;
                 room.take(text.len())?;
-                Ok(Json::String(text))
+                Ok(Some(Json::String(text)))
             }
         }
     }
@@ -86,22 +90,26 @@ impl JsonTemplate {
     /// # Errors
     /// [`RenderError`] when a name is undefined, a value isn't what a filter takes, or the bounds are exceeded.
     pub fn render(&self, scope: &Scope) -> Result<Json, RenderError> {
-        self.render_into(scope, &mut Room::new())
+        Ok(self.render_into(scope, &mut Room::new())?.unwrap_or_default())
     }
 
-    fn render_into(&self, scope: &Scope, room: &mut Room) -> Result<Json, RenderError> {
-        match self {
-            Self::Null => Ok(Json::Null),
-            Self::Bool(value) => Ok(Json::Bool(*value)),
-            Self::Number(number) => Ok(Json::Number(number.clone())),
-            Self::Leaf(leaf) => leaf.render(scope, room),
+    fn render_into(&self, scope: &Scope, room: &mut Room) -> Result<Option<Json>, RenderError> {
+        Ok(Some(match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(*value),
+            Self::Number(number) => Json::Number(number.clone()),
+            Self::Leaf(leaf) => return leaf.render(scope, room),
             Self::Array(items) => {
-                items.iter().map(|item| item.render_into(scope, room)).collect::<Result<_, _>>().map(Json::Array)
+                let items = items.iter().filter_map(|item| item.render_into(scope, room).transpose());
+                Json::Array(items.collect::<Result<_, _>>()?)
             }
             Self::Object(entries) => {
-                let entry = |(key, value): &(String, Self)| Ok((key.clone(), value.render_into(scope, room)?));
-                entries.iter().map(entry).collect::<Result<_, _>>().map(Json::Object)
+                let entries = entries.iter().filter_map(|(key, value)| {
+                    let value = value.render_into(scope, room).transpose()?;
+                    Some(value.map(|value| (key.clone(), value)))
+                });
+                Json::Object(entries.collect::<Result<_, _>>()?)
             }
-        }
+        }))
     }
 }

@@ -5,7 +5,9 @@
 //! data and never compiled. A run is bounded in work, memory, depth and output (see `engine`).
 //!
 //! Strict: a name that is undefined is an error, and a condition is true or false or an error, never "truthy". What is
-//! absent from an event is null, which is defined: it is written as nothing, and passes through the filters below.
+//! absent from an event is null, which is defined: it is written as nothing, and passes through the filters below. Agents
+//! have metrics and variables of their own, so any name in `variables`, `analytics.disposition` and `analytics.success` is
+//! defined (and `in` finds them all; ask for `is none`).
 //!
 //! In text, booleans are `true` and `false`, lists and objects are JSON. A line with nothing but a `{% … %}` leaves no
 //! empty line. Nothing is escaped but in addresses, where each value is percent-encoded; JSON is built as a tree
@@ -26,6 +28,8 @@
 //! | `tojson` | any value | JSON in one line |
 //! | `truncate(40)`, `truncate(40, end='...')` | a text | at most 40 characters, the last of them `…` when it was longer |
 //! | `urlencode` | a text | all but letters, digits and `-._~` percent-encoded |
+//!
+//! A text of JSON that comes to `omit` leaves its key out: `"{{ call.from | default(omit) }}"`.
 //!
 //! What isn't there: other templates (`include`, `import`, `extends`), macros, the filters `safe`, `escape` and `pprint`,
 //! the functions `namespace` and `debug`.

@@ -1,10 +1,12 @@
 //! The language as people meet it, and what nothing in an event can do.
 
+use bytes::Bytes;
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::*;
+use crate::model::{Event, EventId, Name, Normalized, OriginalHeaders, Reading, Timestamp};
 
 /// What templates of these tests see; `note` is what an event says.
 fn scope(note: &Json) -> Scope {
@@ -71,6 +73,51 @@ fn what_is_undefined_is_an_error_unless_it_is_asked_for() {
     assert_eq!(error("{{ call.typo | mask }}"), "`mask`: undefined value");
     assert_eq!(error("{{ [call.typo] }}"), "`[call.typo]`: undefined value");
     assert_eq!(leaf("{{ call.typo }}", &json!(1)), Err("`call.typo` is undefined".into()));
+}
+
+/// Agents have different metrics: a condition on one of them isn't true for the events of an agent that doesn't have it, and no
+/// mistake either.
+#[test]
+fn metrics_and_variables_that_an_agent_does_not_have_are_null() {
+    let body = include_bytes!("../../tests/fixtures/atoms/03-analytics-outbound.json");
+    let event = Event {
+        id: EventId::new(Timestamp::EPOCH, [7; 10]),
+        source: Name::new("atoms").unwrap(),
+        received_at: Timestamp::EPOCH,
+        reading: Reading::of(body),
+        headers: OriginalHeaders::default(),
+        body: Bytes::from_static(body),
+    };
+    let scope = Scope::of_document(&Normalized::of(&event, None));
+    let holds = |source: &str| Expression::compile(source).unwrap().holds(&scope).unwrap();
+    assert!(holds("analytics.disposition.escalation_needed == true"));
+    for absent in ["analytics.disposition.nothing_like_it", "analytics.success['x']", "variables.nothing_like_it"] {
+        assert!(holds(&format!("{absent} is none")) && !holds(&format!("{absent} == true")), "{absent}");
+    }
+    let leaf = JsonTemplate::Leaf(Leaf::compile("{{ analytics.disposition }}").unwrap());
+    let expected = json!({
+        "appointment_confirmed": true, "escalation_needed": true, "reschedule_count": 1, "caller_mood": "friendly",
+    });
+    assert_eq!(leaf.render(&scope).unwrap(), expected);
+}
+
+#[test]
+fn what_is_omitted_leaves_no_key_and_no_item() {
+    let leaf = |source| JsonTemplate::Leaf(Leaf::compile(source).unwrap());
+    let absent = || leaf("{{ call.recording_url | default(omit) }}");
+    let tree = JsonTemplate::Object(vec![
+        ("from".into(), leaf("{{ call.from | default(omit) }}")),
+        ("recording".into(), absent()),
+        ("list".into(), JsonTemplate::Array(vec![absent(), leaf("{{ 1 }}"), absent()])),
+        ("nested".into(), JsonTemplate::Object(vec![("recording".into(), absent())])),
+    ]);
+    let rendered = tree.render(&scope(&json!("hi"))).unwrap();
+    assert_eq!(rendered, json!({ "from": "+14155550132", "list": [1], "nested": {} }));
+    assert_eq!(absent().render(&scope(&json!("hi"))).unwrap(), Json::Null);
+    for inside in ["{{ [omit] }}", "{{ {'a': omit} }}"] {
+        assert!(leaf(inside).render(&scope(&json!("hi"))).unwrap_err().to_string().contains("`omit`"), "{inside}");
+    }
+    assert!(error("x{{ omit }}").contains("`omit`"));
 }
 
 /// minijinja 3.1 compiles `a == 'x' && false` and gives true: it drops what follows a character that it doesn't know.

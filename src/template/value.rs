@@ -3,9 +3,12 @@
 //! Text is for people and other systems, so it isn't Python's: null is the empty text, booleans are `true` and `false`,
 //! lists and objects are JSON. What is undefined stays an error, also inside a list.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
-use minijinja::{Error, ErrorKind, Value, value::ValueKind};
+use minijinja::{
+    Error, ErrorKind, Value,
+    value::{Object, ObjectRepr, ValueKind},
+};
 use serde_json::Value as Json;
 
 use super::{engine::MAX_OUTPUT, flaw::Refusal};
@@ -27,6 +30,21 @@ impl Room {
     }
 }
 
+/// The value of the name `omit`: a leaf of JSON that comes to it is left out, with its key.
+#[derive(Debug)]
+pub(super) struct Omit;
+
+impl Object for Omit {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+}
+
+/// Whether `value` is [`Omit`].
+pub(super) fn is_omit(value: &Value) -> bool {
+    value.downcast_object_ref::<Omit>().is_some()
+}
+
 /// Bytes that any value takes at least: a digit, or a pair of brackets, and a comma.
 const LEAST: usize = 2;
 
@@ -39,6 +57,7 @@ pub(super) fn json_of(value: &Value, room: &mut Room) -> Result<Json, Error> {
         ValueKind::Seq | ValueKind::Iterable => array_of(value, room),
         ValueKind::Map => object_of(value, room),
         ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::String => leaf_of(value, room),
+        _ if is_omit(value) => Err(Refusal::Omitted.into()),
         _ => Err(Refusal::NoJson.into()),
     }
 }

@@ -15,6 +15,7 @@
 //! A body is never parsed or written again here.
 
 mod identity;
+mod signing;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
+pub use self::signing::{Signer, SignerError};
 use crate::model::{Delivery, DeliveryId, Event};
 
 /// What we call ourselves.

@@ -1,17 +1,25 @@
 //! Reading a body: whole, within its bounds of bytes and time.
 //!
 //! What bodies may take in memory: every connection has one body at a time, and up to [`FREE_BYTES`] of it are free.
-//! Longer ones draw on a budget shared by all, and wait for it when it is spent. So a flood of long bodies, authentic
-//! or not, makes other long ones wait but never the usual short ones, and all bodies together take at most
-//! `connections × FREE_BYTES + LONGEST_AT_ONCE × max_body`. A body keeps its share until its commit has ended.
+//! Longer ones draw on a budget shared by all once so much of them is there, and wait for it when it is spent. So a flood of
+//! long bodies, authentic or not, makes other long ones wait but never the usual short ones, and all bodies together take at
+//! most `connections × FREE_BYTES + LONGEST_AT_ONCE × max_body`. A body keeps its share until its commit has ended.
+//!
+//! While somebody waits for a share, a body that has one and takes its time to come is given up ([`LONG_ENOUGH`]): nobody
+//! knows yet whether it is authentic, and eight that trickle would keep all others out until their deadline.
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 
@@ -23,33 +31,85 @@ const FREE_BYTES: u64 = 64 * 1024;
 /// So many bodies of the greatest length fit into the shared budget: 64 MiB with the default of 8 MiB.
 const LONGEST_AT_ONCE: usize = 8;
 
+/// So long a body may take for the rest of its bytes when others wait for its share. The longest comes in a second over 64 Mbit/s.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
+
+/// How often to look for one that took so long, while somebody waits.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// The budget is counted in these, so that every length fits into a semaphore's `u32`.
 const UNIT_BYTES: u64 = 1024;
 
 /// The budget for long bodies.
 pub(super) struct Memory {
     units: Arc<Semaphore>,
+    /// The bodies that have a share and aren't whole yet, oldest first.
+    coming: Mutex<VecDeque<Arc<Coming>>>,
+}
+
+/// A body that has a share and isn't whole yet.
+#[derive(Debug)]
+struct Coming {
+    since: Instant,
+    give_up: Notify,
 }
 
 /// A share of the budget, given back when it is dropped; nothing for a short body.
 #[derive(Debug)]
-pub(super) struct Share(Option<OwnedSemaphorePermit>);
+pub(super) struct Share {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Keeps a body among those that are coming until it is dropped.
+struct Arrival<'a> {
+    memory: &'a Memory,
+    coming: Arc<Coming>,
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        self.memory.lock_coming().retain(|coming| !Arc::ptr_eq(coming, &self.coming));
+    }
+}
 
 impl Memory {
     pub(super) fn for_bodies_up_to(max_body: u64) -> Self {
         let units = usize::try_from(units(max_body)).unwrap_or(usize::MAX);
-        Self { units: Arc::new(Semaphore::new(units.saturating_mul(LONGEST_AT_ONCE).min(Semaphore::MAX_PERMITS))) }
+        let units = units.saturating_mul(LONGEST_AT_ONCE).min(Semaphore::MAX_PERMITS);
+        Self { units: Arc::new(Semaphore::new(units)), coming: Mutex::default() }
     }
 
     /// A share for `length` bytes, as soon as there is one.
     async fn share(&self, length: u64, deadline: Instant) -> Result<Share, Refused> {
-        if length <= FREE_BYTES {
-            return Ok(Share(None));
+        let mut permit = pin!(Arc::clone(&self.units).acquire_many_owned(units(length)));
+        loop {
+            let look_again = (Instant::now() + LOOK_AGAIN).min(deadline);
+            match timeout_at(look_again, &mut permit).await {
+                Ok(Ok(permit)) => return Ok(Share { _permit: Some(permit) }),
+                Err(_elapsed) if look_again < deadline => self.give_up_the_oldest(),
+                Ok(Err(_)) | Err(_) => return Err(Refused::NoMemory),
+            }
         }
-        match timeout_at(deadline, Arc::clone(&self.units).acquire_many_owned(units(length))).await {
-            Ok(Ok(permit)) => Ok(Share(Some(permit))),
-            Ok(Err(_)) | Err(_) => Err(Refused::NoMemory),
+    }
+
+    /// Notes a body that comes from now on.
+    fn arrival(&self) -> Arrival<'_> {
+        let coming = Arc::new(Coming { since: Instant::now(), give_up: Notify::new() });
+        self.lock_coming().push_back(Arc::clone(&coming));
+        Arrival { memory: self, coming }
+    }
+
+    fn give_up_the_oldest(&self) {
+        let mut coming = self.lock_coming();
+        if coming.front().is_some_and(|oldest| oldest.since.elapsed() >= LONG_ENOUGH)
+            && let Some(oldest) = coming.pop_front()
+        {
+            oldest.give_up.notify_one();
         }
+    }
+
+    fn lock_coming(&self) -> MutexGuard<'_, VecDeque<Arc<Coming>>> {
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,29 +132,59 @@ where
     B::Error: std::fmt::Display,
 {
     let declared = body.size_hint().exact();
-    let mut share = memory.share(declared.unwrap_or(0), deadline).await?;
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered { declared, ..Gathered::default() };
+    while let Some(data) = next(&mut body, gathered.len(), max).await? {
+        gathered.push(data);
+        if gathered.len() > FREE_BYTES {
+            // The whole share in one step: readers that hold a part each and wait for more would wait for each other.
+            let share = memory.share(declared.unwrap_or(max), deadline).await?;
+            return Ok((gather_rest(body, max, gathered, memory).await?, share));
+        }
+    }
+    Ok((gathered.into_bytes(), Share { _permit: None }))
+}
+
+/// The body, now that it has a share; unless others wait for that and it takes its time.
+async fn gather_rest<B>(mut body: B, max: u64, mut gathered: Gathered, memory: &Memory) -> Result<Bytes, Refused>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let arrival = memory.arrival();
+    let rest = async {
+        while let Some(data) = next(&mut body, gathered.len(), max).await? {
+            gathered.push(data);
+        }
+        Ok::<_, Refused>(())
+    };
+    tokio::select! {
+        biased;
+        whole = rest => whole?,
+        () = arrival.coming.give_up.notified() => return Err(Refused::TooSlow),
+    }
+    Ok(gathered.into_bytes())
+}
+
+/// The next piece of a body of which so many bytes have been read.
+async fn next<B>(body: &mut B, read: u64, max: u64) -> Result<Option<Bytes>, Refused>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| Refused::Broken(error.to_string()))?.into_data() else {
             continue; // trailers: nobody signed them
         };
-        let length = gathered.len() + data.len() as u64;
-        if length > max {
-            return Err(Refused::TooLarge { max });
-        }
-        // Without a declared length the whole share is taken in one step: readers that hold a part each and wait for
-        // more would wait for each other.
-        if length > FREE_BYTES && share.0.is_none() {
-            share = memory.share(max, deadline).await?;
-        }
-        gathered.push(data, declared);
+        return if read + data.len() as u64 > max { Err(Refused::TooLarge { max }) } else { Ok(Some(data)) };
     }
-    Ok((gathered.into_bytes(), share))
+    Ok(None)
 }
 
 /// What was read so far. Most bodies come in one piece, and that is not copied.
 #[derive(Default)]
 struct Gathered {
+    /// The length that was declared.
+    declared: Option<u64>,
     first: Bytes,
     all: BytesMut,
 }
@@ -104,13 +194,13 @@ impl Gathered {
         (self.first.len() + self.all.len()) as u64
     }
 
-    fn push(&mut self, data: Bytes, declared: Option<u64>) {
+    fn push(&mut self, data: Bytes) {
         if self.len() == 0 {
             self.first = data;
             return;
         }
         if self.all.is_empty() {
-            self.all.reserve(declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0));
+            self.all.reserve(self.declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0));
             self.all.extend_from_slice(&std::mem::take(&mut self.first));
         }
         self.all.extend_from_slice(&data);
@@ -124,16 +214,14 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use std::{
-        collections::VecDeque,
         convert::Infallible,
         pin::Pin,
         task::{Context, Poll},
-        time::Duration,
     };
 
     use http_body::Frame;
     use http_body_util::Full;
-    use tokio::time::sleep_until;
+    use tokio::{task::JoinSet, time::sleep_until};
 
     use super::*;
 
@@ -210,6 +298,23 @@ mod tests {
             held.pop();
         };
         assert!(tokio::join!(waiting, release).0.is_ok(), "a share given back goes to whoever waits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_body_that_does_not_come_makes_room_for_one_that_does() {
+        let (memory, deadline) = (Arc::new(Memory::for_bodies_up_to(MAX)), soon() + 10 * LONG_ENOUGH);
+        let mut trickling = JoinSet::new();
+        for _ in 0..LONGEST_AT_ONCE {
+            let (memory, mut body) = (Arc::clone(&memory), pieces(&[FREE_BYTES + 1]));
+            body.ends = false;
+            trickling.spawn(async move { read(body, MAX, &memory, deadline).await });
+        }
+        assert!(timeout_at(soon(), trickling.join_next()).await.is_err(), "as long as nobody waits there is time");
+        let coming = read(pieces(&[FREE_BYTES + 1]), MAX, &memory, deadline);
+        let (given_up, came) = tokio::join!(trickling.join_next(), coming);
+        assert!(matches!(given_up, Some(Ok(Err(Refused::TooSlow)))), "{given_up:?}");
+        assert!(came.is_ok(), "{came:?}");
+        assert!(timeout_at(soon(), trickling.join_next()).await.is_err(), "one was enough");
     }
 
     #[tokio::test(start_paused = true)]

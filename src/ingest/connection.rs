@@ -66,11 +66,12 @@ fn service(
     ingest: Arc<Ingest>,
     activity: &Arc<Activity>,
 ) -> impl HttpService<Incoming, ResBody = UnsyncBoxBody<Bytes, BoxError>, Error = Infallible, Future: Send> {
-    let activity = Arc::clone(activity);
+    let (worker, activity) = (Arc::clone(activity), Arc::clone(activity));
     let layers = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(answer::panicked))
-        .map_future(move |request| Arc::clone(&activity).busy_with(request));
-    TowerToHyperService::new(layers.service_fn(move |request: Request<Incoming>| receive(Arc::clone(&ingest), request)))
+        .map_future(move |request| Arc::clone(&worker).work_on(request));
+    let receive = move |request: Request<Incoming>| receive(Arc::clone(&ingest), Arc::clone(&activity), request);
+    TowerToHyperService::new(layers.service_fn(receive))
 }
 
 /// Waits until nothing has happened on the connection for too long.

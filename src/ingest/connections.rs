@@ -1,9 +1,10 @@
 //! How many connections are open, and which of them makes room for another.
 //!
-//! Invariants: there are never more than the limit; a connection with a request in work is never asked to make room.
+//! Invariants: there are never more than the limit; a connection with an authentic event in work is never asked to make room.
 //!
-//! When all places are taken, the connection that has been quiet the longest has to go. So whoever opens connections and
-//! stays silent, or sends a head without end, can't keep those out who have something to say.
+//! When all places are taken, the connection has to go that has been without an authentic event for the longest, and of those
+//! that have brought one before, only when there are no others. So whoever opens connections and stays silent, or sends heads
+//! or bodies without end or without a right signature, can't keep those out who have something to say.
 
 use std::{
     collections::HashMap,
@@ -29,11 +30,12 @@ const QUIET_ENOUGH: Duration = Duration::from_secs(1);
 /// How often to look for a connection that has become quiet enough, while somebody waits for a place.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The number of connections that this process can afford: half of its file descriptors. The other half is for the
-/// store (some 20), the admin side, and the deliveries (destinations × concurrency).
+/// The number of connections that this process can afford: a quarter of its file descriptors. The rest is for the process
+/// itself (some 15), the store (at most 70, most of them while it reads a long backlog), the admin side (at most 64) and
+/// the deliveries (destinations × concurrency). Strangers must never have what the journal needs to go on.
 pub(super) fn affordable() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from((descriptors / 2).clamp(1, MOST_CONNECTIONS)).unwrap_or(1)
+    usize::try_from((descriptors / 4).clamp(1, MOST_CONNECTIONS)).unwrap_or(1)
 }
 
 /// The open connections.
@@ -60,7 +62,7 @@ impl Connections {
             if let Some(place) = self.try_enter() {
                 return place;
             }
-            self.ask_quietest_to_leave();
+            self.ask_one_to_leave();
             // Either way, look again.
             drop(timeout(LOOK_AGAIN, self.left.notified()).await);
         }
@@ -77,15 +79,14 @@ impl Connections {
         Some(Place { connections: Arc::clone(self), key, activity })
     }
 
-    fn ask_quietest_to_leave(&self) {
+    fn ask_one_to_leave(&self) {
         let now = Instant::now();
         let open = lock(&self.open);
-        let quiet = open.activities.values().filter_map(|activity| Some((activity.quiet_since()?, activity)));
-        if let Some((since, quietest)) = quiet.min_by_key(|(since, _)| *since)
-            && now.duration_since(since) >= QUIET_ENOUGH
-        {
-            tracing::debug!(limit = self.limit, "all connections are in use: closing the one quiet for the longest");
-            quietest.tell(Wish::MakeRoom);
+        let dispensable = open.activities.values().filter_map(|activity| Some((activity.dispensable()?, activity)));
+        let enough = dispensable.filter(|((_, since), _)| now.duration_since(*since) >= QUIET_ENOUGH);
+        if let Some((_, first)) = enough.min_by_key(|(order, _)| *order) {
+            tracing::debug!(limit = self.limit, "all connections are in use: closing the one that is needed least");
+            first.tell(Wish::MakeRoom);
         }
     }
 
@@ -122,7 +123,7 @@ impl Drop for Place {
 pub(super) enum Wish {
     /// Go on.
     Nothing,
-    /// Close, unless a request is in work.
+    /// Close, unless an authentic event is in work.
     MakeRoom,
     /// Answer what is in work, then close.
     Finish,
@@ -138,6 +139,7 @@ pub(super) struct Activity {
 
 struct State {
     phase: Phase,
+    standing: Standing,
     wish: Wish,
 }
 
@@ -145,23 +147,40 @@ struct State {
 enum Phase {
     /// Open since then, without a whole head so far.
     Fresh(Instant),
-    /// A request is in work.
+    /// A request is in work since then, of which nobody knows yet who sent it.
+    Unverified(Instant),
+    /// An authentic event is in work.
     Busy,
     /// Nothing in work since then.
     Quiet(Instant),
 }
 
+/// What is known of the other side; who stands lower goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// Nothing.
+    Stranger,
+    /// It has sent an authentic event.
+    Source,
+}
+
 impl Activity {
     fn new() -> Self {
-        let state = State { phase: Phase::Fresh(Instant::now()), wish: Wish::Nothing };
+        let state = State { phase: Phase::Fresh(Instant::now()), standing: Standing::Stranger, wish: Wish::Nothing };
         Self { state: Mutex::new(state), told: Notify::new() }
     }
 
-    /// Awaits `request`; the connection is busy until then.
-    pub(super) async fn busy_with<F: Future>(self: Arc<Self>, request: F) -> F::Output {
-        lock(&self.state).phase = Phase::Busy;
+    /// Awaits the answer to `request`, which is in work until then.
+    pub(super) async fn work_on<F: Future>(self: Arc<Self>, request: F) -> F::Output {
+        lock(&self.state).phase = Phase::Unverified(Instant::now());
         let _quiet_afterwards = QuietAfterwards(&self);
         request.await
+    }
+
+    /// Takes note that the request in work is an authentic event.
+    pub(super) fn is_authentic(&self) {
+        let mut state = lock(&self.state);
+        (state.phase, state.standing) = (Phase::Busy, Standing::Source);
     }
 
     /// Until when nothing has to happen on the connection; `None` while a request is in work, which has deadlines of its
@@ -169,14 +188,16 @@ impl Activity {
     pub(super) fn patience(&self, settings: &Settings) -> Option<Instant> {
         match lock(&self.state).phase {
             Phase::Fresh(since) => Some(since + settings.head_deadline),
-            Phase::Busy => None,
+            Phase::Unverified(_) | Phase::Busy => None,
             Phase::Quiet(since) => Some(since + settings.keep_alive),
         }
     }
 
-    fn quiet_since(&self) -> Option<Instant> {
-        match lock(&self.state).phase {
-            Phase::Fresh(since) | Phase::Quiet(since) => Some(since),
+    /// Its place in the order in which connections have to go; `None` for one that must not.
+    fn dispensable(&self) -> Option<(Standing, Instant)> {
+        let state = lock(&self.state);
+        match state.phase {
+            Phase::Fresh(since) | Phase::Unverified(since) | Phase::Quiet(since) => Some((state.standing, since)),
             Phase::Busy => None,
         }
     }
@@ -187,7 +208,7 @@ impl Activity {
         self.told.notify_one();
     }
 
-    /// Waits for a wish, and for the right moment: who is busy doesn't make room.
+    /// Waits for a wish, and for the right moment: who has an authentic event in work doesn't make room.
     pub(super) async fn wish(&self) -> Wish {
         loop {
             self.told.notified().await;
@@ -260,26 +281,67 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_with_a_request_in_work_never_makes_room() {
+    async fn one_with_an_authentic_event_in_work_never_makes_room() {
         let connections = Connections::new(1);
         let place = connections.enter().await;
         let activity = Arc::clone(place.activity());
         advance(QUIET_ENOUGH).await;
         place.activity().tell(Wish::MakeRoom);
+        let event = async {
+            activity.is_authentic();
+            pending::<()>().await;
+        };
         tokio::select! {
             biased;
-            () = Arc::clone(&activity).busy_with(pending()) => {}
+            () = Arc::clone(&activity).work_on(event) => {}
             wish = activity.wish() => panic!("it was told {wish:?}"),
             () = async { assert!(waits(connections.enter()).await) } => {}
         }
-        assert!(activity.quiet_since().is_some(), "afterwards it is quiet");
+        assert!(activity.dispensable().is_some(), "afterwards it is quiet");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_takes_its_time_with_a_body_makes_room() {
+        let connections = Connections::new(1);
+        let place = connections.enter().await;
+        let trickling = Arc::clone(place.activity()).work_on(pending::<()>());
+        let others = async {
+            advance(QUIET_ENOUGH).await;
+            assert!(waits(connections.enter()).await);
+        };
+        tokio::select! {
+            biased;
+            () = trickling => {}
+            () = others => {}
+        }
+        assert_eq!(told(&place), Wish::MakeRoom);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_goes_before_one_that_has_sent_an_authentic_event_however_long_ago() {
+        let connections = Connections::new(2);
+        let source = connections.enter().await;
+        Arc::clone(source.activity()).work_on(async { source.activity().is_authentic() }).await;
+        advance(QUIET_ENOUGH * 30).await;
+        let stranger = connections.enter().await;
+        advance(QUIET_ENOUGH).await;
+        assert!(waits(connections.enter()).await);
+        assert_eq!((told(&source), told(&stranger)), (Wish::Nothing, Wish::MakeRoom));
+        drop(stranger);
+        let busy = connections.enter().await;
+        let work = Arc::clone(busy.activity()).work_on(async {
+            busy.activity().is_authentic();
+            assert!(waits(connections.enter()).await);
+        });
+        work.await;
+        assert_eq!(told(&source), Wish::MakeRoom, "there is nobody else");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_also_concerns_the_busy_and_is_not_taken_back() {
         let connections = Connections::new(1);
         let place = connections.enter().await;
-        let busy = Arc::clone(place.activity()).busy_with(async {
+        let busy = Arc::clone(place.activity()).work_on(async {
             connections.tell_all(Wish::Finish);
             place.activity().tell(Wish::MakeRoom);
             place.activity().wish().await

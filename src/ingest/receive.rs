@@ -13,6 +13,7 @@ use super::{
     Ingest, Source,
     answer::{Answer, Refused},
     body::{self, Share},
+    connections::Activity,
     count::{Kind, Pending},
     head::{self, Wanted},
     receipt::Receipt,
@@ -26,9 +27,10 @@ use crate::{
 /// segment is deleted; neither needs to be seen sooner.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Answers `request`.
+/// Answers `request`, which came over the connection with this `activity`.
 pub(super) async fn receive(
     ingest: Arc<Ingest>,
+    activity: Arc<Activity>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     // hyper hides a Content-Length beside a Transfer-Encoding. RFC 9112 section 6.1 wants such connections closed, for
@@ -37,7 +39,7 @@ pub(super) async fn receive(
     let counting = Arc::clone(&ingest);
     let metrics = counting.counts.at(request.uri().path());
     let pending = Pending::new(metrics);
-    let (mut response, event) = match ingest.answer(request).await {
+    let (mut response, event) = match ingest.answer(&activity, request).await {
         Ok(answer) => (answer.into_response(), answer.event()),
         Err(refused) => {
             refused.log();
@@ -53,7 +55,7 @@ pub(super) async fn receive(
 }
 
 impl Ingest {
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, Refused> {
+    async fn answer(self: Arc<Self>, activity: &Activity, request: Request<Incoming>) -> Result<Answer, Refused> {
         let head_at = Instant::now();
         let deadline = head_at + self.settings.accept_deadline;
         let (head, body) = request.into_parts();
@@ -65,6 +67,7 @@ impl Ingest {
         let (body, share) = body::read(body, max_body, &self.memory, head_at + self.settings.body_deadline).await?;
         let length = body.len();
         let receipt = self.verify(source, &head, body)?;
+        activity.is_authentic();
         self.counts.of(&source.name).body(length);
         self.commit_by(deadline, receipt, share).await
     }

@@ -170,7 +170,6 @@ async fn make(mut plan: Vec<(u64, Failure)>, sum: &Arc<Sum>) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "cargo shows it with --nocapture, and when the test fails")]
 #[tokio::test]
 async fn whichever_operation_of_the_program_fails_what_it_answered_is_there_after_the_next_start() {
     let (began, sum) = (Instant::now(), Arc::new(Sum::default()));

@@ -46,6 +46,13 @@ impl Home {
         home
     }
 
+    /// Adds a line to a section of the config, for the relays that are started from now on.
+    pub(crate) fn configure(&self, section: &str, line: &str) {
+        let (config, head) = (fs::read_to_string(self.config()).unwrap(), format!("[{section}]\n"));
+        assert!(config.contains(&head), "{config}");
+        fs::write(self.config(), config.replace(&head, &format!("{head}{line}\n"))).unwrap();
+    }
+
     /// Where events are taken.
     pub(crate) fn public(&self) -> SocketAddr {
         self.public.address
@@ -68,9 +75,21 @@ impl Home {
 
     /// Starts a relay in an environment that `adjust` has changed, and doesn't wait for it.
     pub(crate) fn start_with(&self, adjust: impl FnOnce(&mut Command)) -> Relay {
-        let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut program = serve(&self.config());
         adjust(&mut program);
+        self.spawn(program)
+    }
+
+    /// Starts a relay that may open so many files and connections, and doesn't wait for it.
+    pub(crate) fn start_with_descriptors(&self, descriptors: u32) -> Relay {
+        let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(limited).arg(env!("CARGO_BIN_EXE_atoms-relay"));
+        self.spawn(serving(shell, &self.config()))
+    }
+
+    fn spawn(&self, mut program: Command) -> Relay {
+        let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut child = program.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
         Relay { child, said, is_ready: false }
@@ -125,7 +144,11 @@ fn destination(name: &str, url: &str, settings: &str) -> String {
 }
 
 fn serve(config: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_atoms-relay"));
+    serving(Command::new(env!("CARGO_BIN_EXE_atoms-relay")), config)
+}
+
+/// A command that becomes `atoms-relay` when it has got the rest of its arguments.
+fn serving(mut command: Command, config: &Path) -> Command {
     command.arg("serve").arg("--config").arg(config).args(["--log", "info"]);
     command.env("ATOMS_WEBHOOK_SECRET", fixtures::SECRET).stdin(Stdio::null()).kill_on_drop(true);
     command
@@ -183,6 +206,13 @@ impl Relay {
     /// The number of the process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id().unwrap()
+    }
+
+    /// The most memory that the process has had so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
     }
 
     /// Sends SIGTERM.

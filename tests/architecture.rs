@@ -125,6 +125,7 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("toml", &["config", "cli"], "reads the config; the demo writes one with a path in it"),
     ("tower", &["ingest"], "layers around the service"),
     ("tower_http", &["ingest"], "catches panics"),
+    ("tracing_journald", &["telemetry"], "speaks the journal's protocol"),
     ("tracing_subscriber", &["telemetry"], "writes the log"),
     (
         "url",

@@ -1,6 +1,6 @@
 //! `serve`: the relay itself, from its configuration to a graceful end.
 
-use std::net::SocketAddr;
+use std::{io::IsTerminal, net::SocketAddr};
 
 use clap::Args;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::{
     model::Name,
     relay::{Relay, StartError},
     store::embedded::OpenError,
-    telemetry::{self, Level, Paint, Stamps},
+    telemetry::{self, Level, Paint, Reader},
 };
 
 /// The arguments of `serve`.
@@ -55,10 +55,8 @@ struct DestinationView {
 /// Runs `serve`.
 pub(super) async fn run(args: ServeArgs, session: &Session) -> Result<(), Failure> {
     let config = session.config()?;
-    start_logging(args.log.map_or_else(level_of_environment, Ok)?, session);
-    if !config.warnings.is_empty() {
-        remark(&config.warnings.render(colour_of(&std::io::stderr())));
-    }
+    let reader = start_logging(args.log.map_or_else(level_of_environment, Ok)?, session);
+    warn(&config, reader);
     let mut signals = Signals::listen()?;
     let mut view = StartView::of(&config);
     let relay = Relay::start(config, session.clock.clone()).await.map_err(refused)?;
@@ -97,11 +95,31 @@ pub(super) async fn until_stopped(relay: Relay, signals: &mut Signals) -> Result
     }
 }
 
-fn start_logging(level: Level, session: &Session) {
-    let is_journal = ProcessEnvironment.variable("JOURNAL_STREAM").is_some();
-    let stamps = if is_journal { Stamps::Journal } else { Stamps::From(session.clock.clone()) };
-    let paint = if colour_of(&std::io::stderr()) == Colour::Ansi { Paint::Ansi } else { Paint::Plain };
-    telemetry::start(level, stamps, paint);
+fn start_logging(level: Level, session: &Session) -> Reader {
+    let reader = reader_of_log();
+    telemetry::start(level, reader, session.clock.clone());
+    reader
+}
+
+fn reader_of_log() -> Reader {
+    let stderr = std::io::stderr();
+    match colour_of(&stderr) {
+        Colour::Ansi => Reader::Person(Paint::Ansi),
+        Colour::Plain if stderr.is_terminal() => Reader::Person(Paint::Plain),
+        Colour::Plain => {
+            let stream = ProcessEnvironment.variable("JOURNAL_STREAM");
+            Reader::beyond_stderr(stream.as_deref().and_then(|stream| stream.to_str()))
+        }
+    }
+}
+
+/// Shows people what is questionable about the config, where they look.
+fn warn(config: &Config, reader: Reader) {
+    match reader {
+        _ if config.warnings.is_empty() => {}
+        Reader::Person(_) => remark(&config.warnings.render(colour_of(&std::io::stderr()))),
+        Reader::Journal | Reader::Program => tracing::warn!("{}", config.warnings.render(Colour::Plain).trim_end()),
+    }
 }
 
 fn level_of_environment() -> Result<Level, Failure> {

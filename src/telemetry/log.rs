@@ -1,18 +1,27 @@
-//! The only set-up of logging: text on standard error, one line for each thing that happened.
+//! The log: one line on standard error, or one entry in the system's journal, for each thing that happened.
 //!
 //! A line never holds a body, a secret or a phone number: rooms log ids, sizes and reasons. What other crates have to say
-//! is shown from `warn` on, so that `debug` is about the relay.
+//! is shown from `warn` on, so that `debug` is about the relay. At `info` a healthy event has no line at all.
 
-use std::{io, str::FromStr};
+use std::{io, panic, str::FromStr};
 
+use rustix::fs::fstat;
 use tracing::level_filters::LevelFilter;
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
+    Layer, Registry,
     filter::Targets,
     fmt::{self, format::Writer, time::FormatTime},
     prelude::*,
 };
 
 use crate::clock::Clock;
+
+/// What the names of the journal's fields begin with, apart from the journal's own: `ATOMS_RELAY_DESTINATION=crm`.
+const JOURNAL_PREFIX: &str = "ATOMS_RELAY";
+
+/// What an entry of the journal is found by with `journalctl -t`.
+const IDENTIFIER: &str = "atoms-relay";
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,40 +55,78 @@ impl FromStr for Level {
 #[error("a log level is off, error, warn, info, debug or trace")]
 pub struct UnknownLevel;
 
-/// Who adds the time to a line.
-#[derive(Debug, Clone)]
-pub enum Stamps {
-    /// We do.
-    From(Clock),
-    /// The journal does, which reads our standard error.
+/// Who reads the log, and so in which form it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// A person at a terminal: text.
+    Person(Paint),
+    /// The system's journal: its own protocol, with a priority, and a field for each detail.
     Journal,
+    /// A program behind a pipe or a file: JSON, an object on each line.
+    Program,
+}
+
+impl Reader {
+    /// Who reads a standard error that is no terminal. `journal_stream` is what systemd says of the journal's stream in the
+    /// variable `JOURNAL_STREAM`; the variable alone proves nothing, for children inherit it.
+    #[must_use]
+    pub fn beyond_stderr(journal_stream: Option<&str>) -> Self {
+        let is_journal = fstat(io::stderr())
+            .is_ok_and(|stderr| journal_stream == Some(&*format!("{}:{}", stderr.st_dev, stderr.st_ino)));
+        if is_journal { Self::Journal } else { Self::Program }
+    }
 }
 
 /// Whether lines may hold colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
-    /// They go to a file or a pipe.
+    /// Nobody wants them.
     Plain,
-    /// They go to a terminal.
+    /// The terminal shows them.
     Ansi,
 }
 
 /// Starts logging for the whole process. Only the first call does.
-pub fn start(level: Level, stamps: Stamps, paint: Paint) {
+pub fn start(level: Level, reader: Reader, clock: Clock) {
     let others = level.0.min(LevelFilter::WARN);
     let targets = Targets::new().with_default(others).with_target("atoms_relay", level.0);
-    let lines =
-        fmt::layer().with_writer(io::stderr).with_ansi(paint == Paint::Ansi).with_target(false).with_timer(stamps);
-    // A second start would only change where lines go: the first stays.
-    let _started_before = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
+    let started = tracing_subscriber::registry().with(layer(reader, clock).with_filter(targets)).try_init();
+    if started.is_ok() && matches!(reader, Reader::Journal | Reader::Program) {
+        log_panics();
+    }
 }
+
+fn layer(reader: Reader, clock: Clock) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(false);
+    match reader {
+        Reader::Person(paint) => lines.with_ansi(paint == Paint::Ansi).with_timer(Stamps(clock)).boxed(),
+        Reader::Program => lines.json().flatten_event(true).with_timer(Stamps(clock)).boxed(),
+        // It reads our standard error as well, and stamps the lines.
+        Reader::Journal => journal().unwrap_or_else(|_| lines.without_time().boxed()),
+    }
+}
+
+fn journal() -> io::Result<Box<dyn Layer<Registry> + Send + Sync>> {
+    let priorities =
+        PriorityMappings { info: Priority::Informational, debug: Priority::Debug, ..PriorityMappings::new() };
+    let journal = tracing_journald::layer()?
+        .with_priority_mappings(priorities)
+        .with_field_prefix(Some(JOURNAL_PREFIX.to_owned()))
+        .with_syslog_identifier(IDENTIFIER.to_owned());
+    Ok(journal.boxed())
+}
+
+/// Panics are told in the form of the log: a program that reads JSON stumbles over anything else.
+fn log_panics() {
+    panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+}
+
+/// Adds the time to lines.
+struct Stamps(Clock);
 
 impl FormatTime for Stamps {
     fn format_time(&self, line: &mut Writer<'_>) -> std::fmt::Result {
-        match self {
-            Self::From(clock) => write!(line, "{}", clock.now()),
-            Self::Journal => Ok(()),
-        }
+        write!(line, "{}", self.0.now())
     }
 }
 
@@ -92,5 +139,15 @@ mod tests {
         assert_eq!("info".parse(), Ok(Level::INFO));
         assert_eq!("off".parse(), Ok(Level::OFF));
         assert_eq!("INFO+".parse::<Level>(), Err(UnknownLevel));
+    }
+
+    #[test]
+    fn the_journal_reads_only_the_stream_that_it_names() {
+        let stderr = fstat(io::stderr()).unwrap();
+        let named = format!("{}:{}", stderr.st_dev, stderr.st_ino);
+        assert_eq!(Reader::beyond_stderr(Some(&named)), Reader::Journal);
+        let inherited = format!("{}:{}", stderr.st_dev, stderr.st_ino + 1);
+        assert_eq!(Reader::beyond_stderr(Some(&inherited)), Reader::Program);
+        assert_eq!(Reader::beyond_stderr(None), Reader::Program);
     }
 }

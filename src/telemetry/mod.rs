@@ -5,7 +5,7 @@
 mod log;
 mod metrics;
 
-pub use log::{Level, Paint, Stamps, UnknownLevel, start};
+pub use log::{Level, Paint, Reader, UnknownLevel, start};
 pub use metrics::{
     AttemptEnd, DestinationReading, Durations, Format, LaneMetrics, Metrics, Opening, Reading, RefusalReason,
     SourceMetrics, StoreReading,

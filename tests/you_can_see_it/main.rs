@@ -6,8 +6,10 @@
 mod support;
 
 mod admin_api;
+mod canaries;
 mod commands;
 mod metrics;
+mod site;
 mod stopped_queue;
 mod walk;
 mod window;

@@ -152,9 +152,10 @@ fn tell(report: &Report) {
 
 fn destination(configured: Destination) -> dispatch::Destination {
     let token_url = configured.grant.as_ref().map(|grant| &grant.token_url);
+    let url = configured.target.url.sample();
     let settings = Settings {
         timeouts: Timeouts { connect: configured.connect_timeout, total: configured.timeout },
-        trust: Trust::for_calls_to(token_url.into_iter().chain([&configured.target.url])),
+        trust: Trust::for_calls_to(token_url.into_iter().chain([&url])),
         policy: configured.policy,
         grant: configured.grant,
     };

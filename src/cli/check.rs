@@ -139,9 +139,8 @@ fn rows(config: &Config) -> Vec<[String; 3]> {
 
 fn address(destination: &Destination) -> String {
     let target = &destination.target;
-    let host = target.url.origin().ascii_serialization();
-    let path = if target.secret_url { "/… (secret)" } else { target.url.path() };
-    format!("{} {host}{path}", target.method)
+    let remark = if target.url.is_secret() { " (secret)" } else { "" };
+    format!("{}{remark}", target.shown())
 }
 
 fn destinations(route: &Route) -> String {

@@ -17,14 +17,14 @@ use super::{
     failure::{Exit, Failure},
     send::chosen_source,
     table::Tone,
-    text::{harmless, hex, size},
+    text::{harmless, harmless_lines, hex, size},
 };
 use crate::{
     clock::random_bytes,
     config::{Colour, Config, Source},
     model::{DedupKey, Delivery, Event, EventId, Name, NewDelivery, OriginalHeaders, Reading, Timestamp},
     route::{Fit, Mismatch, Route, Subject},
-    transform::{OutboundRequest, outbound},
+    transform::{Body, Captured, Occasion, OutboundRequest, Target, Unsendable, outbound, shown_body},
 };
 
 /// The arguments of `explain`.
@@ -73,6 +73,8 @@ struct RequestView {
     /// Method and address, without anything secret.
     request: Option<String>,
     headers: Vec<(String, String)>,
+    /// The body, with masks for secrets; nothing when it goes out as it came.
+    body: Option<String>,
     /// Why no request can be made of it.
     unsendable: Option<String>,
 }
@@ -162,18 +164,30 @@ fn false_parts(route: &Route, subject: &Subject<'_>) -> String {
 
 fn request_of(new: NewDelivery, event: &Event, config: &Config) -> Option<RequestView> {
     let destination = config.destinations.iter().find(|destination| destination.name == new.destination)?;
-    let delivery = Delivery::new(new.destination.clone(), event.received_at);
-    let request = match new.refused {
+    let view = match new.refused {
         Some(refused) => Err(refused.to_string()),
-        None => outbound(&destination.target, event, &delivery, 1).map_err(|why| why.to_string()),
+        None => request_view(&destination.target, event, &new.destination).map_err(|why| why.to_string()),
     };
-    let view = RequestView { destination: new.destination, request: None, headers: Vec::new(), unsendable: None };
-    Some(match request {
-        Ok(OutboundRequest { shown, headers, .. }) => {
-            RequestView { request: Some(shown), headers: masked(&headers), ..view }
-        }
-        Err(why) => RequestView { unsendable: Some(why), ..view },
-    })
+    Some(view.unwrap_or_else(|why| RequestView {
+        destination: new.destination,
+        request: None,
+        headers: Vec::new(),
+        body: None,
+        unsendable: Some(why),
+    }))
+}
+
+fn request_view(target: &Target, event: &Event, destination: &Name) -> Result<RequestView, Unsendable> {
+    let delivery = Delivery::new(destination.clone(), event.received_at);
+    let (auth, now) = (Captured::new(), event.received_at);
+    let occasion = Occasion { event, delivery: &delivery, attempt: 1, now, auth: &auth, kept_body: None };
+    let OutboundRequest { shown, headers, .. } = outbound(target, &occasion)?;
+    let body = match &target.body {
+        Body::Raw => None,
+        _ => Some(String::from_utf8_lossy(&shown_body(target, &occasion)?).into_owned()),
+    };
+    let destination = destination.clone();
+    Ok(RequestView { destination, request: Some(shown), headers: masked(&headers), body, unsendable: None })
 }
 
 /// The headers as a person may see them.
@@ -233,7 +247,7 @@ fn where_to(view: &ExplanationView) -> String {
     match (&view.quarantine_reason, view.requests.len()) {
         (Some(_), _) => "It would be stored in quarantine, answered 200 and sent nowhere.".to_owned(),
         (None, 0) => "It would be stored as unrouted, answered 200 and sent nowhere.".to_owned(),
-        (None, _) => "These requests would be sent, each with the body as it is:".to_owned(),
+        (None, _) => "These requests would be sent:".to_owned(),
     }
 }
 
@@ -245,5 +259,15 @@ fn request_lines(view: &RequestView, colour: Colour) -> String {
         (None, why) => lines.push(format!("{name}: no request can be made: {}", why.as_deref().unwrap_or("unknown"))),
     }
     lines.extend(view.headers.iter().map(|(header, value)| format!("  {header}: {}", harmless(value))));
+    if view.request.is_some() {
+        lines.extend([String::new(), body_lines(view)]);
+    }
     lines.join("\n")
+}
+
+fn body_lines(view: &RequestView) -> String {
+    match &view.body {
+        Some(body) => harmless_lines(body).lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"),
+        None => "  and the body as it is".to_owned(),
+    }
 }

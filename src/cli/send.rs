@@ -174,7 +174,8 @@ fn signed(url: &Url, verifier: &Verifier, body: Vec<u8>) -> Result<OutboundReque
         .insert(header::USER_AGENT, HeaderValue::from_static(concat!("atoms-relay-send/", env!("CARGO_PKG_VERSION"))));
     headers.insert(verifier.header(), signature);
     let shown = format!("POST {url}");
-    Ok(OutboundRequest { method: Method::POST, url: url.clone(), headers, body: body.into(), shown })
+    let (url, body) = (url.clone(), body.into());
+    Ok(OutboundRequest { method: Method::POST, url, headers, body, must_be_kept: false, shown })
 }
 
 fn unanswered(url: &Url, why: &str) -> Failure {

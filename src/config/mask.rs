@@ -1,8 +1,8 @@
 //! The text of the file as people may see it: secrets are replaced by asterisks, byte for byte, so that spans still fit.
 //!
 //! The rule is to hide what nobody has said is harmless. A value is shown only when it was read as something that is no
-//! secret; so the value of a misspelt `secret = "…"` is hidden as well. Nothing harmless takes several lines, but a text
-//! whose end was forgotten does, and swallows what follows. Comments are blanked: old secrets live on in
+//! secret; so the value of a misspelt `secret = "…"` is hidden as well. A text whose end was forgotten swallows what follows,
+//! so in a file that isn't quite TOML nothing is shown that takes several lines. Comments are blanked: old secrets live on in
 //! them. Lines that the parser couldn't make sense of are shown only when their key never has a secret.
 
 use super::{
@@ -20,6 +20,7 @@ const HARMLESS_KEYS: &[&str] = &[
     "body",
     "concurrency",
     "connect_timeout",
+    "content_type",
     "dead_letter_retention",
     "deduplication",
     "default_ttl",
@@ -30,6 +31,7 @@ const HARMLESS_KEYS: &[&str] = &[
     "min_free_disk",
     "name",
     "path",
+    "resend",
     "retention",
     "signature_header",
     "sources",
@@ -46,7 +48,8 @@ pub(super) fn mask(text: &str, document: &Document<'_>, revealed: &[Span]) -> St
     leaves.sort_by_key(|leaf| leaf.start);
     let is_revealed = |leaf: &Span| {
         let is_one_line = text.get(leaf.clone()).is_some_and(|value| !value.contains('\n'));
-        is_one_line && revealed.iter().any(|shown| shown.start <= leaf.start && leaf.end <= shown.end)
+        let has_end = is_one_line || document.damage().is_empty();
+        has_end && revealed.iter().any(|shown| shown.start <= leaf.start && leaf.end <= shown.end)
     };
     let hidden = leaves.iter().filter(|leaf| !is_revealed(leaf)).map(|leaf| unquoted(text, leaf)).collect();
     let mask = Mask { leaves, hidden, damage: document.damage() };
@@ -213,10 +216,12 @@ mod tests {
     }
 
     #[test]
-    fn a_revealed_text_of_several_lines_stays_hidden() {
-        let text = "a = \"\"\"x\ngeheim\"\"\"";
+    fn a_revealed_text_of_several_lines_is_hidden_in_a_broken_file() {
+        let text = "a = \"\"\"x\ngeheim\"\"\"\n";
         let all = 0..text.len();
-        assert_eq!(mask(text, &Document::parse(text), std::slice::from_ref(&all)), "a = \"\"\"*\n******\"\"\"");
+        let shown = |text: &str| mask(text, &Document::parse(text), std::slice::from_ref(&all));
+        assert_eq!(shown(text), text);
+        assert_eq!(shown(&format!("{text}b c")), "a = \"\"\"*\n******\"\"\"\n* *");
     }
 
     #[test]

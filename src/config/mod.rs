@@ -19,6 +19,7 @@ mod load;
 mod mask;
 mod problem;
 mod queue;
+mod quoted;
 mod reader;
 mod render;
 mod route;
@@ -27,6 +28,7 @@ mod section;
 mod server;
 mod source;
 mod suggestion;
+mod template;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -173,7 +175,7 @@ impl Config {
     pub fn parse(file_name: &str, text: &str, environment: &dyn Environment) -> Result<Self, Problems> {
         let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
         let document = Document::parse(text);
-        let mut reader = Reader::new(&document, folder, environment);
+        let mut reader = Reader::new(text, &document, folder, environment);
         let mut config = Self::read(&document, &mut reader);
 
         let (problems, revealed) = reader.finish();

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use super::{
     Environment,
     document::{Document, touch},
+    field::Field,
     problem::{Problem, Span},
+    quoted,
 };
 
 /// The state of reading one file.
 pub(super) struct Reader<'e> {
+    text: &'e str,
     environment: &'e dyn Environment,
     folder: &'e Path,
     damage: &'e [Span],
@@ -19,9 +22,15 @@ pub(super) struct Reader<'e> {
 }
 
 impl<'e> Reader<'e> {
-    /// Begins to read `document`, which lies in `folder`, with the problems it has as TOML.
-    pub(super) fn new(document: &'e Document<'_>, folder: &'e Path, environment: &'e dyn Environment) -> Self {
+    /// Begins to read `document`, made from `text`, which lies in `folder`, with the problems it has as TOML.
+    pub(super) fn new(
+        text: &'e str,
+        document: &'e Document<'_>,
+        folder: &'e Path,
+        environment: &'e dyn Environment,
+    ) -> Self {
         Self {
+            text,
             environment,
             folder,
             damage: document.damage(),
@@ -42,6 +51,13 @@ impl<'e> Reader<'e> {
         self.folder.join(path)
     }
 
+    /// Where in the file the bytes `range` of a text stand.
+    pub(super) fn place(&self, field: &Field<'_>, range: &Span) -> Span {
+        let (start, quoted) = (field.span().start, self.text.get(field.span()).unwrap_or_default());
+        let place = quoted::place(quoted, range);
+        start + place.start..start + place.end
+    }
+
     /// Notes a problem, unless it stands where the file is damaged.
     pub(super) fn report(&mut self, problem: Problem) {
         let is_consequence = problem.span().is_some_and(|span| self.damage.iter().any(|damage| touch(damage, span)));
@@ -55,6 +71,11 @@ impl<'e> Reader<'e> {
         if !self.has_gaps {
             self.report(problem);
         }
+    }
+
+    /// Whether some of the file is not TOML: what seems to be a key there may be anything.
+    pub(super) fn is_broken(&self) -> bool {
+        !self.damage.is_empty()
     }
 
     /// Says that the value at `span` is no secret: people may be shown it. All other values are masked.

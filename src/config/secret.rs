@@ -25,6 +25,9 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// Names of variables are shorter than keys, which have no `_` and some digit.
 const LEAST_KEY_LEN: usize = 20;
 
+/// Words in the names of what holds credentials.
+const CREDENTIAL_WORDS: &[&str] = &["auth", "cookie", "key", "password", "secret", "token"];
+
 /// A text of the file that may come from a secret instead.
 #[derive(Debug, Clone)]
 pub(super) enum Given<'t> {
@@ -63,6 +66,12 @@ pub(super) fn read(field: &Field<'_>, example: &str, reader: &mut Reader<'_>) ->
         }
         Given::Secret(secret) => Some(secret),
     }
+}
+
+/// Whether the value of a header or a constant of this name is a credential.
+pub(super) fn is_named_by(name: &str) -> bool {
+    let name = name.to_lowercase();
+    CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
 }
 
 /// Warns that a secret stands in the file.
@@ -215,6 +224,12 @@ fn is_key_like(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_are_known_by_their_names() {
+        assert!(is_named_by("X-Api-Key") && is_named_by("Authorization"));
+        assert!(!is_named_by("X-Team"));
+    }
 
     #[test]
     fn names_are_told_from_values() {

@@ -4,6 +4,7 @@ mod auth;
 mod example;
 mod messages;
 mod robustness;
+mod templates;
 
 use super::{Config, FixedEnvironment, Problem, Problems, Severity};
 

@@ -17,7 +17,7 @@ use crate::{
     outcome::{Failure, Meaning},
     send::{Client, Sent},
     store::Claim,
-    transform::{self, Target},
+    transform::{self, Occasion, Target},
 };
 
 /// The attempts on their way to one destination.
@@ -50,7 +50,7 @@ impl Attempts {
 
     /// Begins an attempt.
     pub(super) fn start(&mut self, claim: Claim) {
-        let attempt = tried(self.client.clone(), self.target.clone(), claim.clone());
+        let attempt = tried(self.client.clone(), self.target.clone(), claim.clone(), self.clock.now());
         self.spawn(claim, attempt);
     }
 
@@ -111,12 +111,20 @@ fn next_number(claim: &Claim) -> u32 {
 }
 
 /// Shows who we are, makes the request and sends it.
-async fn tried(client: Client, target: Arc<Target>, claim: Claim) -> Tried {
+async fn tried(client: Client, target: Arc<Target>, claim: Claim, now: Timestamp) -> Tried {
     let credentials = match client.credentials().await {
         Ok(credentials) => credentials,
         Err(failure) => return Tried { request: target.shown(), sent: Err(failure) },
     };
-    match transform::outbound(&target, &claim.event, &claim.delivery, next_number(&claim)) {
+    let occasion = Occasion {
+        event: &claim.event,
+        delivery: &claim.delivery,
+        attempt: next_number(&claim),
+        now,
+        auth: credentials.captured(),
+        kept_body: None,
+    };
+    match transform::outbound(&target, &occasion) {
         Ok(mut request) => {
             Tried { request: mem::take(&mut request.shown), sent: client.send(request, &credentials).await }
         }
@@ -132,7 +140,6 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use http::{HeaderMap, Method};
 
     use super::*;
     use crate::{
@@ -141,6 +148,7 @@ mod tests {
         outcome::Fault,
         send::{Settings, Timeouts, Trust},
         store::ClaimToken,
+        transform::Address,
     };
 
     fn attempts() -> Attempts {
@@ -151,7 +159,7 @@ mod tests {
             policy: Policy::AllowPrivate,
             grant: None,
         });
-        let target = Target { method: Method::POST, url, secret_url: false, headers: HeaderMap::new() };
+        let target = Target::new(Address::fixed(url));
         Attempts::new(target, client.unwrap(), Clock::from_fn(|| Timestamp::from_millis(1_000)))
     }
 

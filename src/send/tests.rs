@@ -80,6 +80,7 @@ impl Server {
             url: format!("http://{}/hook?token=secret", self.address).parse().unwrap(),
             headers: HeaderMap::new(),
             body: Bytes::from_static(b"hello"),
+            must_be_kept: false,
             shown: String::new(),
         }
     }

@@ -1,9 +1,14 @@
-//! The headers around the body: the relay's own, and those that came with the event.
+//! The headers around the body: the relay's own, those that people configured, and those that came with the event.
+
+use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{Unsendable, identity};
-use crate::model::{Delivery, DeliveryId, Event};
+use super::{Occasion, Target, Unsendable, identity, rendering::Rendering};
+use crate::{
+    model::{DeliveryId, Event},
+    template::{Scope, Template},
+};
 
 /// What we call ourselves.
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("atoms-relay/", env!("CARGO_PKG_VERSION")));
@@ -32,14 +37,58 @@ pub fn is_reserved(name: &HeaderName) -> bool {
     RESERVED.contains(name)
 }
 
+/// A header with parts from the event.
+#[derive(Debug, Clone)]
+pub struct HeaderTemplate {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value. A header whose value is empty is left out.
+    pub value: Template,
+    /// Whether nobody may be shown the value.
+    pub is_sensitive: bool,
+}
+
+impl HeaderTemplate {
+    fn add_to(&self, headers: &mut HeaderMap, scope: &Scope) -> Result<(), Unsendable> {
+        let text = self.value.render(scope).map_err(|error| Unsendable::template(self.shown_name(), error))?;
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        let mut value = value(text.trim().as_bytes(), self.name.to_string())?;
+        value.set_sensitive(self.is_sensitive);
+        headers.insert(&self.name, value);
+        Ok(())
+    }
+
+    fn shown_name(&self) -> String {
+        format!("the header `{}`", self.name)
+    }
+}
+
+/// All headers of a request.
+pub(super) fn all(target: &Target, rendering: &Rendering<'_>) -> Result<HeaderMap, Unsendable> {
+    let mut headers = target.headers.clone();
+    for template in &target.header_templates {
+        template.add_to(&mut headers, rendering.scope())?;
+    }
+    match target.body.content_type() {
+        None => add_original(&mut headers, rendering.occasion().event)?,
+        Some(usual) => {
+            headers.entry(header::CONTENT_TYPE).or_insert_with(|| target.content_type.clone().unwrap_or(usual));
+        }
+    }
+    set_own(&mut headers, rendering.occasion())?;
+    Ok(headers)
+}
+
 /// Adds the headers that came with the body, where nobody configured others.
-pub(super) fn add_original(headers: &mut HeaderMap, event: &Event) -> Result<(), Unsendable> {
+fn add_original(headers: &mut HeaderMap, event: &Event) -> Result<(), Unsendable> {
     if let Some(content_type) = &event.headers.content_type {
         let content_type = value(content_type, "Content-Type")?;
         headers.entry(header::CONTENT_TYPE).or_insert(content_type);
     }
     if let Some((name, signature)) = &event.headers.signature {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Unsendable::Header("signature"))?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Unsendable::Header("signature".into()))?;
         let signature = value(signature, "signature")?;
         headers.entry(name).or_insert(signature);
     }
@@ -47,12 +96,8 @@ pub(super) fn add_original(headers: &mut HeaderMap, event: &Event) -> Result<(),
 }
 
 /// Sets the relay's own headers, whatever stood there.
-pub(super) fn set_own(
-    headers: &mut HeaderMap,
-    event: &Event,
-    delivery: &Delivery,
-    attempt: u32,
-) -> Result<(), Unsendable> {
+fn set_own(headers: &mut HeaderMap, occasion: &Occasion<'_>) -> Result<(), Unsendable> {
+    let Occasion { event, delivery, attempt, .. } = *occasion;
     let id = DeliveryId { event: event.id, destination: delivery.destination.clone() };
     let key = identity::idempotency_key(&id, delivery.round);
     headers.insert(header::USER_AGENT, USER_AGENT);
@@ -64,6 +109,6 @@ pub(super) fn set_own(
     Ok(())
 }
 
-fn value(bytes: &[u8], header: &'static str) -> Result<HeaderValue, Unsendable> {
-    HeaderValue::from_bytes(bytes).map_err(|_| Unsendable::Header(header))
+fn value(bytes: &[u8], header: impl Into<Cow<'static, str>>) -> Result<HeaderValue, Unsendable> {
+    HeaderValue::from_bytes(bytes).map_err(|_| Unsendable::Header(header.into()))
 }

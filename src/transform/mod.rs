@@ -1,7 +1,8 @@
 //! What exactly is sent? From an event and a destination's target to one request.
 //!
-//! The body goes out byte for byte with its original `Content-Type` and signature header, so that the destination can
-//! verify Atoms' signature itself. Around it stand the relay's own headers:
+//! By default the body goes out byte for byte with its original `Content-Type` and signature header, so that the
+//! destination can verify Atoms' signature itself. A destination may want another body, and parts of the event in its
+//! address and headers: those are templates, compiled when the config is read. Around the body stand the relay's own headers:
 //!
 //! | header | stable over | means |
 //! | --- | --- | --- |
@@ -12,42 +13,82 @@
 //! | `traceparent` | its trace id: all deliveries of an event | W3C trace context; both ids are derived, so nothing has to be kept |
 //!
 //! Of two headers with one name the relay's own win, then those that people configured, then those of the event.
-//! A body is never parsed or written again here.
+//!
+//! Whatever an event holds, it can't break the JSON around it, add a header, or lead a request to another host; and of what
+//! can't be rendered no request is made. What a raw destination costs is not to grow with what templates can do: nothing is
+//! parsed, rendered or looked up for it.
 
+mod address;
+mod body;
 mod headers;
 mod identity;
+mod rendering;
 mod request;
 mod signing;
 mod target;
+mod url_template;
+mod vars;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use self::rendering::Rendering;
 pub use self::{
-    headers::is_reserved,
+    address::Address,
+    body::{Body, Resend},
+    headers::{HeaderTemplate, is_reserved},
     request::{OutboundRequest, Unsendable},
     signing::{Signer, SignerError},
     target::Target,
+    vars::{Var, Vars},
 };
-use crate::model::{Delivery, Event};
+use crate::model::{Delivery, Event, Timestamp};
 
-/// The request for attempt number `attempt` (from 1, over all rounds) at a delivery of `event`.
+/// What came with a destination's credentials, by name: `auth.NAME` in templates.
+pub type Captured = BTreeMap<String, String>;
+
+/// The attempt that a request is for.
+#[derive(Debug, Clone)]
+pub struct Occasion<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// Its way to the destination.
+    pub delivery: &'a Delivery,
+    /// The attempt's number, from 1 over all rounds.
+    pub attempt: u32,
+    /// When it begins.
+    pub now: Timestamp,
+    /// What came with the credentials.
+    pub auth: &'a Captured,
+    /// The body of an earlier attempt, where it was kept.
+    pub kept_body: Option<Bytes>,
+}
+
+/// The request for one attempt.
 ///
 /// # Errors
 /// [`Unsendable`]; trying again would not help.
-pub fn outbound(
-    target: &Target,
-    event: &Event,
-    delivery: &Delivery,
-    attempt: u32,
-) -> Result<OutboundRequest, Unsendable> {
-    let mut headers = target.headers.clone();
-    headers::add_original(&mut headers, event)?;
-    headers::set_own(&mut headers, event, delivery, attempt)?;
+pub fn outbound(target: &Target, occasion: &Occasion<'_>) -> Result<OutboundRequest, Unsendable> {
+    let rendering = Rendering::new(target, occasion);
+    let (url, address) = target.url.resolve(&rendering)?;
     Ok(OutboundRequest {
         method: target.method.clone(),
-        url: target.url.clone(),
-        headers,
-        body: event.body.clone(),
-        shown: target.shown(),
+        url,
+        headers: headers::all(target, &rendering)?,
+        body: body::make(target, &rendering)?,
+        must_be_kept: body::must_be_kept(target, occasion),
+        shown: format!("{} {address}", target.method),
     })
+}
+
+/// The body of the same request as people may see it: with masks for secrets.
+///
+/// # Errors
+/// [`Unsendable`], as for the request.
+pub fn shown_body(target: &Target, occasion: &Occasion<'_>) -> Result<Bytes, Unsendable> {
+    let masked = target.masked();
+    body::make(&masked, &Rendering::new(&masked, occasion))
 }

@@ -2,32 +2,56 @@
 
 use std::fmt;
 
-use http::{HeaderMap, Method};
-use url::Url;
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::{Address, Body, HeaderTemplate, Resend, Vars};
 
 /// Where and how a destination wants to be called. Its `Debug` shows what people may see.
 #[derive(Clone)]
 pub struct Target {
     /// The HTTP method.
     pub method: Method,
-    /// The address; `http` or `https`.
-    pub url: Url,
-    /// Whether the path of the address is a secret (it came from one, as Slack's do): nobody is shown more than the host
-    /// then.
-    pub secret_url: bool,
-    /// Headers to add; credentials among them are marked sensitive.
+    /// The address.
+    pub url: Address,
+    /// Headers that never change; credentials among them are marked sensitive.
     pub headers: HeaderMap,
+    /// Headers with parts from the event. They come after [`Self::headers`] and win.
+    pub header_templates: Vec<HeaderTemplate>,
+    /// The body.
+    pub body: Body,
+    /// What `Content-Type` says of a body that isn't raw, where the usual one doesn't fit.
+    pub content_type: Option<HeaderValue>,
+    /// Which body a retry gets.
+    pub resend: Resend,
+    /// The constants that templates use.
+    pub vars: Vars,
 }
 
 impl Target {
+    /// The target at `url` that gets raw bodies by POST, and no further header.
+    #[must_use]
+    pub fn new(url: Address) -> Self {
+        Self {
+            method: Method::POST,
+            url,
+            headers: HeaderMap::new(),
+            header_templates: Vec::new(),
+            body: Body::Raw,
+            content_type: None,
+            resend: Resend::Anew,
+            vars: Vars::default(),
+        }
+    }
+
     /// Method and address as a person may see them: without credentials, query and secret path.
     #[must_use]
     pub fn shown(&self) -> String {
-        let (scheme, host) = (self.url.scheme(), self.url.host_str().unwrap_or_default());
-        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let path = if self.secret_url { "/…" } else { self.url.path() };
-        let query = if self.url.query().is_some() && !self.secret_url { "?…" } else { "" };
-        format!("{} {scheme}://{host}{port}{path}{query}", self.method)
+        format!("{} {}", self.method, self.url.shown())
+    }
+
+    /// The same with masks for the secrets in `vars`. What it makes is for people to look at.
+    pub(super) fn masked(&self) -> Self {
+        Self { vars: self.vars.masked(), ..self.clone() }
     }
 }
 

@@ -17,11 +17,10 @@ use atoms_relay::{
         Store,
         embedded::{Embedded, Options, Retention},
     },
-    transform::Target,
+    transform::{Address, Target},
     verify,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -34,12 +33,7 @@ pub const PATIENT: Duration = Duration::from_secs(20);
 pub fn to(name: &str, url: &str) -> Destination {
     Destination {
         name: self::name(name),
-        target: Target {
-            method: Method::POST,
-            url: url.parse().unwrap(),
-            secret_url: false,
-            headers: HeaderMap::new(),
-        },
+        target: Target::new(Address::fixed(url.parse().unwrap())),
         settings: settings(),
         concurrency: NonZeroUsize::new(8).unwrap(),
         retry: retry(Duration::from_secs(3_600)),

@@ -10,7 +10,9 @@ use crate::{
         problem::Problem,
         reader::Reader,
         secret::{self, Given},
+        template::{self, Known},
     },
+    transform::Address,
 };
 
 pub(super) const EXAMPLE: &str = "\"https://crm.internal.example/api/calls\"";
@@ -18,16 +20,49 @@ pub(super) const EXAMPLE: &str = "\"https://crm.internal.example/api/calls\"";
 /// The tokens in webhook addresses (Slack, Teams, Zapier) are longer than this; words are shorter.
 const LEAST_TOKEN_LEN: usize = 20;
 
-/// Where a destination is.
+/// Reads the address of a destination. What comes from a secret is never a template: nobody could check it.
+pub(super) fn read(field: &Field<'_>, known: &Known<'_>, policy: Policy, reader: &mut Reader<'_>) -> Option<Address> {
+    let (address, is_secret) = match field.value().as_str() {
+        Some(text) if template::is_template(text) => read_template(field, text, known, policy, reader)?,
+        _ => {
+            let Fixed { url, is_secret } = Fixed::read(field, policy, reader)?;
+            (Address::fixed(url), is_secret)
+        }
+    };
+    Some(if is_secret { address.hidden() } else { address })
+}
+
+/// A template, and whether its path is secret.
+fn read_template(
+    field: &Field<'_>,
+    text: &str,
+    known: &Known<'_>,
+    policy: Policy,
+    reader: &mut Reader<'_>,
+) -> Option<(Address, bool)> {
+    let holds_secret = holds_secret(text);
+    if holds_secret {
+        report_token(field, reader);
+    } else {
+        reader.reveal(field.span());
+    }
+    let address = Address::compile(text, known.vars).map_err(|flaw| template::report(field, &flaw, reader)).ok()?;
+    guard::check(policy, &address.sample(), field.span(), reader);
+    let names = address.names();
+    known.check(field, &names, reader);
+    Some((address, holds_secret || known.vars.secret_in(&names).is_some()))
+}
+
+/// An address that never changes.
 #[derive(Debug)]
-pub(super) struct Address {
+pub(super) struct Fixed {
     /// The address.
     pub(super) url: Url,
     /// Whether nobody may be shown more of it than the host.
     pub(super) is_secret: bool,
 }
 
-impl Address {
+impl Fixed {
     pub(super) fn read(field: &Field<'_>, policy: Policy, reader: &mut Reader<'_>) -> Option<Self> {
         let given = secret::read_given(field, EXAMPLE, reader)?;
         let holds_secret = holds_secret(given.expose());

@@ -2,7 +2,19 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{Source, field::Field, problem::Problem, reader::Reader, secret, section::Section};
+use crate::{
+    config::{
+        Source,
+        field::Field,
+        problem::Problem,
+        reader::Reader,
+        secret,
+        section::Section,
+        template::{self, Known},
+    },
+    template::Template,
+    transform::HeaderTemplate,
+};
 
 const EXAMPLE: &str = "{ X-Team = \"voice\" }";
 
@@ -29,18 +41,35 @@ const RESERVED: &[&str] = &[
 /// All headers that begin so are the relay's.
 const RESERVED_PREFIX: &str = "x-relay-";
 
-/// Words in the names of headers that carry credentials.
-const CREDENTIAL_WORDS: &[&str] = &["auth", "cookie", "key", "password", "secret", "token"];
+/// The headers of a destination. Credentials among them are marked sensitive.
+#[derive(Debug, Default)]
+pub(super) struct Headers {
+    /// Those that never change.
+    pub(super) fixed: HeaderMap,
+    /// Those with parts from the event.
+    pub(super) templates: Vec<HeaderTemplate>,
+}
 
-/// Reads the headers of a destination. Credentials among them are marked sensitive. No value is revealed: a header by any
-/// name may carry a credential.
-pub(super) fn read(field: Option<Field<'_>>, sources: &[Source], reader: &mut Reader<'_>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+impl Headers {
+    /// Whether there is one of this name.
+    pub(super) fn has(&self, name: &HeaderName) -> bool {
+        self.fixed.contains_key(name) || self.templates.iter().any(|template| template.name == name)
+    }
+}
+
+/// Reads the headers of a destination. But for templates no value is revealed: a header by any name may carry a credential.
+pub(super) fn read(
+    field: Option<Field<'_>>,
+    sources: &[Source],
+    known: &Known<'_>,
+    reader: &mut Reader<'_>,
+) -> Headers {
+    let mut headers = Headers::default();
     let Some(field) = field else { return headers };
     match Section::with_free_keys("`headers`".to_owned(), &field) {
         Ok(section) => {
             for entry in section.fields() {
-                read_header(&entry, sources, &mut headers, reader);
+                read_header(&entry, sources, known, &mut headers, reader);
             }
         }
         Err(message) => {
@@ -51,15 +80,43 @@ pub(super) fn read(field: Option<Field<'_>>, sources: &[Source], reader: &mut Re
     headers
 }
 
-fn read_header(field: &Field<'_>, sources: &[Source], headers: &mut HeaderMap, reader: &mut Reader<'_>) {
+fn read_header(
+    field: &Field<'_>,
+    sources: &[Source],
+    known: &Known<'_>,
+    headers: &mut Headers,
+    reader: &mut Reader<'_>,
+) {
     let Some(name) = read_name(field, sources, reader) else { return };
-    let Some(value) = read_value(field, reader) else { return };
-    if headers.contains_key(&name) {
+    if headers.has(&name) {
         let message = format!("the header `{name}` is there twice; upper and lower case are the same");
         reader.report(Problem::error(field.key_span(), message).help("leave one of them out"));
         return;
     }
-    headers.insert(name, value);
+    match field.value().as_str().filter(|text| template::is_template(text)) {
+        Some(text) => headers.templates.extend(read_template(field, name, text, known, reader)),
+        None => headers.fixed.extend(read_value(field, reader).map(|value| (name, value))),
+    }
+}
+
+/// A value that shows a secret is one itself. What comes with credentials may be.
+fn read_template(
+    field: &Field<'_>,
+    name: HeaderName,
+    text: &str,
+    known: &Known<'_>,
+    reader: &mut Reader<'_>,
+) -> Option<HeaderTemplate> {
+    if !secret::is_named_by(field.key()) {
+        reader.reveal(field.span());
+    }
+    let value = Template::compile(text).map_err(|flaw| template::report(field, &flaw, reader)).ok()?;
+    let names = value.names();
+    known.check(field, &names, reader);
+    let is_sensitive = secret::is_named_by(field.key())
+        || known.vars.secret_in(&names).is_some()
+        || names.iter().any(|name| name.starts_with("auth"));
+    Some(HeaderTemplate { name, value, is_sensitive })
 }
 
 fn read_name(field: &Field<'_>, sources: &[Source], reader: &mut Reader<'_>) -> Option<HeaderName> {
@@ -85,7 +142,7 @@ pub(super) fn reserved_for(name: &HeaderName, sources: &[Source]) -> Option<&'st
 
 fn read_value(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<HeaderValue> {
     let given = secret::read_given(field, "\"voice\"", reader)?;
-    let is_credential = given.is_from_secret() || names_a_credential(field.key());
+    let is_credential = given.is_from_secret() || secret::is_named_by(field.key());
     if is_credential && !given.is_from_secret() {
         secret::report_literal(field, reader);
     }
@@ -98,11 +155,6 @@ fn read_value(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<HeaderValue>
     Some(value)
 }
 
-fn names_a_credential(header: &str) -> bool {
-    let header = header.to_lowercase();
-    CREDENTIAL_WORDS.iter().any(|word| header.contains(word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,11 +165,5 @@ mod tests {
             assert!(reserved_for(&HeaderName::from_static(name), &[]).is_some(), "{name}");
         }
         assert_eq!(reserved_for(&HeaderName::from_static("x-team"), &[]), None);
-    }
-
-    #[test]
-    fn credentials_are_known_by_their_headers() {
-        assert!(names_a_credential("X-Api-Key") && names_a_credential("Authorization"));
-        assert!(!names_a_credential("X-Team"));
     }
 }

@@ -2,15 +2,18 @@
 
 mod address;
 mod auth;
+mod body;
 mod guard;
 mod headers;
+mod json;
 mod retry;
+mod vars;
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use http::{HeaderMap, Method};
+use http::Method;
 
-use self::{address::Address, auth::Auth};
+use self::{auth::Auth, body::BodyKeys, headers::Headers};
 pub(super) use self::{
     auth::{BASIC_KEYS, HEADER_KEYS, KEYS as AUTH_KEYS, OAUTH2_KEYS},
     retry::KEYS as RETRY_KEYS,
@@ -22,6 +25,7 @@ use super::{
     reader::Reader,
     section::{Keys, Section},
     suggestion,
+    template::Known,
     units::{Bounds, MINUTE, show_duration},
 };
 use crate::{address::Policy, transform::Target};
@@ -32,7 +36,12 @@ pub(super) const KEYS: Keys = Keys {
         "method",
         "headers",
         "auth",
+        "vars",
         "body",
+        "json",
+        "text",
+        "content_type",
+        "resend",
         "timeout",
         "connect_timeout",
         "concurrency",
@@ -40,13 +49,10 @@ pub(super) const KEYS: Keys = Keys {
         "allow_private",
     ],
     later: &[
-        ("content_type", "leave it out: the body goes out raw, with the `Content-Type` it came with"),
-        ("json", "leave it out: the body goes out raw, byte for byte"),
         ("order", "leave it out: deliveries don't wait for one another"),
         ("outcome", "leave it out: the built-in table decides what an answer means"),
         ("preset", "leave it out, and give `url`, `headers` and `auth`"),
         ("rate", "set `concurrency = 1`; a 429 with `Retry-After` is obeyed"),
-        ("text", "leave it out: the body goes out raw, byte for byte"),
     ],
 };
 
@@ -69,9 +75,6 @@ const CONNECT_TIMEOUT: Bounds<Duration> = Bounds { example: "\"5s\"", ..TIMEOUT 
 
 /// What a request with a body can be.
 const METHODS: &[Method] = &[Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-
-/// The bodies of this version.
-const BODIES: &[&str] = &["raw"];
 
 /// Reads all destinations of the file. `sources` are those of the file: their signature headers travel with raw bodies.
 pub(super) fn read_all(root: &Section<'_>, sources: &[Source], reader: &mut Reader<'_>) -> Vec<Destination> {
@@ -109,27 +112,26 @@ fn read_target(
     sources: &[Source],
     reader: &mut Reader<'_>,
 ) -> Option<Target> {
-    let address = section.required("url", address::EXAMPLE, reader).and_then(|url| Address::read(&url, policy, reader));
+    let vars = vars::read(section.field("vars"), reader);
+    let known = Known { vars: &vars, captured: auth.captured(section) };
+    let url = section.required("url", address::EXAMPLE, reader);
+    let url = url.and_then(|url| address::read(&url, &known, policy, reader));
     let method = section.field("method").and_then(|field| read_method(&field, reader)).unwrap_or(Method::POST);
-    let mut headers = headers::read(section.field("headers"), sources, reader);
+    let mut headers = headers::read(section.field("headers"), sources, &known, reader);
     add_auth(&mut headers, auth, section, reader);
-    if let Some(body) = section.field("body") {
-        check_body(&body, reader);
-    }
-    let Address { url, is_secret } = address?;
-    Some(Target { method, url, secret_url: is_secret, headers })
+    let BodyKeys { body, content_type, resend } = body::read(section, &known, reader);
+    let Headers { fixed: headers, templates: header_templates } = headers;
+    Some(Target { method, url: url?, headers, header_templates, body, content_type, resend, vars })
 }
 
 /// Adds the header of `auth`, and reports it when `headers` has the same.
-fn add_auth(headers: &mut HeaderMap, auth: &Auth, section: &Section<'_>, reader: &mut Reader<'_>) {
-    if let (Some(name), Some(field)) =
-        (auth.header_name().filter(|name| headers.contains_key(*name)), section.field("auth"))
-    {
+fn add_auth(headers: &mut Headers, auth: &Auth, section: &Section<'_>, reader: &mut Reader<'_>) {
+    if let (Some(name), Some(field)) = (auth.header_name().filter(|name| headers.has(name)), section.field("auth")) {
         let message = format!("`auth` makes the header `{name}`, and `headers` has it, too");
         reader.report(Problem::error(field.span(), message).help("leave one of them out"));
     }
     if let Some((name, value)) = &auth.header {
-        headers.insert(name, value.clone());
+        headers.fixed.insert(name, value.clone());
     }
 }
 
@@ -143,14 +145,6 @@ fn read_method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Method> {
         reader.report(field.error(message, &format!("\"{meant}\"")));
     }
     method
-}
-
-fn check_body(field: &Field<'_>, reader: &mut Reader<'_>) {
-    reader.reveal(field.span());
-    if !field.value().as_str().is_some_and(|body| BODIES.contains(&body)) {
-        let message = format!("can only be {} in this version", suggestion::list(BODIES));
-        reader.report(field.error(message, "\"raw\""));
-    }
 }
 
 fn read_timeout(section: &Section<'_>, reader: &mut Reader<'_>) -> Duration {

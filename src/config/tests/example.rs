@@ -7,10 +7,10 @@ use crate::{config::units::DAY, retry::RetryPolicy};
 
 const EXAMPLE: &str = include_str!("../../../relay.toml.example");
 
-/// The example with its settings no longer commented out: `#key = value` without a space.
+/// The example with its settings no longer commented out: `#key = value` and `#[section]` without a space.
 fn uncommented() -> String {
     let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
-        Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase()) => setting,
+        Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => setting,
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -70,7 +70,6 @@ fn a_key_of_a_later_version_says_so() {
         (SERVER, "tls = { cert = \"a\", key = \"b\" }"),
         ("[admin]", "token = { env = \"CRM_TOKEN\" }"),
         (DESTINATION, "order = \"call\""),
-        (DESTINATION, "json = { text = \"x\" }"),
         ("[calls]", "deadline = \"30m\""),
         ("[atoms]", "base_url = \"https://x\""),
         ("[alerts]", "to = [\"crm\"]"),
@@ -468,14 +467,14 @@ fn an_address_has_to_be_whole_and_without_credentials() {
 #[test]
 fn an_address_from_a_secret_is_secret() {
     let config = valid(&minimal_with("\"https://crm.internal.example/api/calls\"", "{ env = \"CRM_URL\" }"));
-    assert!(config.destinations[0].target.secret_url && config.warnings.is_empty());
-    assert!(!valid(MINIMAL).destinations[0].target.secret_url);
+    assert!(config.destinations[0].target.url.is_secret() && config.warnings.is_empty());
+    assert!(!valid(MINIMAL).destinations[0].target.url.is_secret());
     let wrong = minimal_with("\"https://crm.internal.example/api/calls\"", "{ env = \"CRM_TOKEN\" }");
     assert!(told(&wrong).starts_with("error: { env = \"CRM_TOKEN\" } | `url` is not an address"));
 }
 
 #[test]
-fn methods_and_bodies_are_what_this_version_has() {
+fn methods_and_bodies_are_among_those_there_are() {
     check_line(
         DESTINATION,
         "method = \"put\"",
@@ -483,8 +482,8 @@ fn methods_and_bodies_are_what_this_version_has() {
     );
     check_line(
         DESTINATION,
-        "body = \"normalized\"",
-        "error: \"normalized\" | `body` can only be `raw` in this version | write `body = \"raw\"`",
+        "body = \"normalised\"",
+        "error: \"normalised\" | `body` has to be one of `raw`, `normalized` | write `body = \"normalized\"`",
     );
     assert_eq!(valid(&minimal_with_line(DESTINATION, "method = \"PUT\"")).destinations[0].target.method, "PUT");
 }

@@ -46,6 +46,11 @@ const PIECES: &[&str] = &[
     "\u{feff}",
     "\0",
     "\"https://a/\"",
+    "json",
+    "vars",
+    "\"{{ vars.a }}\"",
+    "{{",
+    "}}",
 ];
 
 /// A change at some place of a text.

@@ -61,6 +61,15 @@ impl Auth {
         Self { header, grant: None }
     }
 
+    /// The fields of the token answer that templates can name; `None` when that is hard to say. `destination` is the section
+    /// it was read from.
+    pub(super) fn captured(&self, destination: &Section<'_>) -> Option<&[String]> {
+        match &self.grant {
+            Some(grant) => Some(&grant.capture),
+            None => destination.field("auth").is_none().then_some(&[]),
+        }
+    }
+
     /// The name of the header that it makes.
     pub(super) fn header_name(&self) -> Option<&HeaderName> {
         let of_token = self.grant.as_ref().map(|_| &AUTHORIZATION);

@@ -9,7 +9,7 @@ use crate::{
     address::Policy,
     auth::Grant,
     config::{
-        destination::address::Address,
+        destination::address::Fixed,
         field::Field,
         problem::Problem,
         reader::Reader,
@@ -76,7 +76,7 @@ fn read_text(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<String> {
 }
 
 fn read_url(field: &Field<'_>, policy: Policy, reader: &mut Reader<'_>) -> Option<Url> {
-    let Address { url, .. } = Address::read(field, policy, reader)?;
+    let Fixed { url, .. } = Fixed::read(field, policy, reader)?;
     if url.scheme() == "http" && !is_this_machine(&url) {
         let message = "the client's secret goes to this address as plain text, for everybody on the way to read";
         reader.report(Problem::warning(field.span(), message).help("write it with `https://`"));

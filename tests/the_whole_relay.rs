@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
 use support::{
     eventually, fixtures,
     relay::WholeRelay,
@@ -90,4 +91,48 @@ async fn after_a_stop_nothing_listens() {
     for address in addresses {
         eventually("refusing connections", async || TcpStream::connect(address).await.err()).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_destination_gets_what_was_signed_and_another_what_it_asked_for() {
+    let (raw, shaped) = (Sink::start().await, Sink::start().await);
+    let config = format!(
+        r#"
+[destination.archive]
+url = "{}"
+
+[destination.crm]
+url = "{}/{{{{ call.id }}}}"
+method = "PUT"
+vars = {{ team = "night" }}
+headers = {{ X-Status = "{{{{ call.status }}}}" }}
+json = {{ text = "Call {{{{ call.id }}}}: {{{{ analytics.summary }}}}", mood = "{{{{ analytics.disposition.caller_mood }}}}", escalated = "{{{{ analytics.disposition.escalation_needed }}}}", team = "{{{{ vars.team }}}}", nothing = "{{{{ none }}}}" }}
+
+[[route]]
+to = ["archive", "crm"]
+"#,
+        raw.url("/"),
+        shaped.url("/calls"),
+    );
+    let relay = WholeRelay::start(&config).await;
+    let body = fixtures::body("03-analytics-outbound.json");
+    assert_eq!(Request::signed(body.clone()).send(relay.public).await.status, 200);
+
+    let archived = raw.wait_for(1).await.swap_remove(0);
+    assert_eq!(archived.body, body);
+    assert!(archived.headers.contains_key("x-signature"));
+
+    let got = shaped.wait_for(1).await.swap_remove(0);
+    let summary =
+        "The caller moved her cleaning from Thursday to Friday at eleven and asked for a call back about an invoice.";
+    let expected = json!({
+        "text": format!("Call CALL-1790012345678-a1b2c3: {summary}"), "mood": "friendly", "escalated": true, "team": "night",
+        "nothing": null,
+    });
+    assert_eq!(serde_json::from_slice::<Value>(&got.body).unwrap(), expected);
+    assert_eq!(got.path, "/calls/CALL-1790012345678-a1b2c3");
+    assert_eq!((got.header("content-type"), got.header("x-status")), ("application/json", "completed"));
+    assert!(!got.headers.contains_key("x-signature"), "it would not fit");
+    assert_eq!(got.header("x-relay-event"), archived.header("x-relay-event"));
+    relay.stop().await;
 }

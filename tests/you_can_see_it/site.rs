@@ -54,13 +54,20 @@ impl Site {
 
     /// Gives the route a condition.
     pub(crate) fn set_condition(&self, when: &str) {
-        let config = fs::read_to_string(self.config()).unwrap();
-        let without = config.lines().filter(|line| !line.starts_with("when = "));
-        let lines = without.flat_map(|line| match line {
-            "[[route]]" => vec![line.to_owned(), format!("when = \"{when}\"")],
-            line => vec![line.to_owned()],
+        self.changes(|config| {
+            let without = config.lines().filter(|line| !line.starts_with("when = "));
+            let lines = without.flat_map(|line| match line {
+                "[[route]]" => vec![line.to_owned(), format!("when = \"{when}\"")],
+                line => vec![line.to_owned()],
+            });
+            lines.map(|line| line + "\n").collect()
         });
-        fs::write(self.config(), lines.map(|line| line + "\n").collect::<String>()).unwrap();
+    }
+
+    /// Rewrites the configuration.
+    pub(crate) fn changes(&self, change: impl FnOnce(&str) -> String) {
+        let changed = change(&fs::read_to_string(self.config()).unwrap());
+        fs::write(self.config(), changed).unwrap();
     }
 
     pub(crate) fn file(&self, name: &str, content: &[u8]) -> PathBuf {

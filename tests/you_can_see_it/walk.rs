@@ -98,7 +98,7 @@ async fn an_event_whose_condition_cannot_be_decided_is_kept_until_the_config_is_
     let delivery = format!("{}.crm", sent["id"].as_str().unwrap());
     let shown = relay.run(&format!("dead show {delivery}")).await;
     assert!(
-        shown.contains("`when` of the route `finished calls` can't be decided: `variables.vip` is undefined"),
+        shown.contains("`when` of the route `finished calls` can't be decided: `variables.vip` is neither true nor false but a value of type none"),
         "{shown}"
     );
     assert_eq!(relay.stop().await.code(), Some(0));
@@ -164,20 +164,68 @@ async fn an_explanation_shows_routes_and_requests_but_no_secret() {
     assert_eq!(explained["requests"], json!([]));
 }
 
+/// What the destination of [`Site::prepared`] gets instead of the event.
+const MESSAGE: &str = r#"vars = { channel = "C1", key = { env = "CRM_TOKEN" } }
+json = { text = "{{ call.id }}: {{ payload.metadata.variables.customer }}", channel = "{{ vars.channel }}", key = "{{ vars.key }}" }
+headers = { X-Call = "{{ call.id }}", X-Key-Id = "{{ vars.key }}" }
+"#;
+
+#[tokio::test]
+async fn an_explanation_shows_the_body_that_a_template_makes_but_no_secret_in_it() {
+    let site = Site::prepared().await;
+    site.changes(|config| config.replace("[[route]]", &format!("{MESSAGE}\n[[route]]")));
+    let body = fixtures::event("e1").strip_suffix(b"}}").unwrap().to_vec();
+    let event = site.file("event.json", &[&body, br#","variables":{"customer":"Bo \"B\""}}}"#.as_slice()].concat());
+    let explained = run(&format!("explain --config {} {}", site.config(), event.display())).await.ok();
+    for words in [
+        "content-type: application/json\n",
+        "x-call: CALL-e1\n",
+        "x-key-id: (secret)\n",
+        r#"  {"channel":"C1","key":"(secret)","text":"CALL-e1: Bo \"B\""}"#,
+    ] {
+        assert!(explained.contains(words), "{words}: {explained}");
+    }
+    assert!(!explained.contains("let-me-in") && !explained.contains("x-signature"), "{explained}");
+}
+
+#[tokio::test]
+async fn a_template_that_asks_in_vain_makes_a_dead_letter_and_a_mended_one_heals_it() {
+    let site = Site::prepared().await;
+    site.changes(|config| config.replace("[[route]]", &format!("{MESSAGE}\n[[route]]")));
+    let event = site.file("event.json", &fixtures::event("e1"));
+    let relay = site.serve().await;
+    relay.send(&site, &format!("--file {}", event.display())).await;
+    let letter: Value = serde_json::from_str(&relay.wait_for("a dead letter", "dead list --json").await).unwrap();
+    let shown = relay.run(&format!("dead show {}", letter["id"].as_str().unwrap())).await;
+    assert!(
+        shown.contains("the template of `json` can't be rendered: `payload.metadata.variables` is undefined"),
+        "{shown}"
+    );
+    assert_eq!(relay.stop().await.code(), Some(0));
+
+    site.changes(|config| {
+        config.replace("payload.metadata.variables.customer", "variables.customer | default('somebody')")
+    });
+    let relay = site.serve().await;
+    assert_eq!(relay.run("dead replay --destination crm").await, "1 delivery due now.\n");
+    let got = site.sink.wait_for(1).await;
+    assert_eq!(got[0].body, r#"{"channel":"C1","key":"let-me-in","text":"CALL-e1: somebody"}"#);
+}
+
 #[tokio::test]
 async fn an_explanation_says_which_part_of_a_condition_is_false() {
     let site = Site::prepared().await;
     let event = site.file("event.json", &fixtures::body("02-post-outbound.json"));
     let explain = async || run(&format!("explain --config {} {}", site.config(), event.display())).await.ok();
-    site.set_condition("call.status == 'completed' and call.duration_seconds > 60 and 'vip' in variables");
+    site.set_condition("call.status == 'completed' and call.duration_seconds > 60 and variables.vip == true");
     let explained = explain().await;
-    let why = "no  finished calls: `call.duration_seconds > 60` and `'vip' in variables` are false";
+    let why = "no  finished calls: `call.duration_seconds > 60` and `variables.vip == true` are false";
     assert!(explained.contains(why), "{explained}");
 
     site.set_condition("call.status == 'completed' and variables.vip");
     let explained = explain().await;
     assert!(
-        explained.contains("no  finished calls: its `when` can't be decided: `variables.vip` is undefined"),
+        explained.contains("no  finished calls: its `when` can't be decided: `variables.vip` is neither true nor false but a value of type none"),
         "{explained}"
     );
     assert!(explained.contains("crm: no request can be made: `when` of the route"), "{explained}");

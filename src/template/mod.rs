@@ -31,8 +31,8 @@
 //!
 //! A text of JSON that comes to `omit` leaves its key out: `"{{ call.from | default(omit) }}"`.
 //!
-//! What isn't there: other templates (`include`, `import`, `extends`), macros, the filters `safe`, `escape` and `pprint`,
-//! the functions `namespace` and `debug`.
+//! What isn't there: other templates (`include`, `import`, `extends`), macros, the filters `safe`, `escape`, `pprint` and
+//! `sum`, the functions `namespace` and `debug`.
 
 mod engine;
 mod expression;

@@ -260,6 +260,29 @@ fn what_runs_away_is_stopped() {
     assert_eq!(render(walk, &deep), Ok("1".into()));
 }
 
+/// What Jinja offers for making much of little. minijinja's own `sum` added up a list of 10,000 lists of 1,000 for minutes,
+/// and fuel didn't stop it: so there is none.
+#[test]
+fn what_makes_much_of_little_is_stopped_or_stays_small() {
+    let note = json!("x".repeat(1_000_000));
+    for source in [
+        "{{ ([[1] * 1000] * 10000) | sum(start=[]) }}",
+        "{{ [1] | batch(100000000, 'x') }}",
+        "{{ [1] | slice(100000000) }}",
+        "{{ 'a\nb' | indent(1000000000) }}",
+        "{{ '%1000000000d' | format(1) }}",
+        "{{ ('a' * 1000) | replace('', 'x' * 100000) }}",
+        "{{ ([1] * 100000) | join('x' * 10000) }}",
+        "{{ range(100000) | sort(reverse=true) | first }}",
+        "{{ 2 ** 1000000 }}",
+        "{{ call.note | replace('x', call.note) }}",
+        "{{ call.note | urlencode | urlencode | urlencode | urlencode }}{{ call.note | mask | list }}",
+    ] {
+        let rendered = Template::compile(source).map(|template| template.render(&scope(&note)));
+        assert!(rendered.is_err() || rendered.is_ok_and(|rendered| rendered.is_err()), "{source}");
+    }
+}
+
 #[test]
 fn an_address_takes_content_as_one_part_and_trusted_texts_as_they_are() {
     assert_eq!(

@@ -151,11 +151,10 @@ fn tell(report: &Report) {
 }
 
 fn destination(configured: Destination) -> dispatch::Destination {
-    let token_url = configured.grant.as_ref().map(|grant| &grant.token_url);
-    let url = configured.target.url.sample();
     let settings = Settings {
         timeouts: Timeouts { connect: configured.connect_timeout, total: configured.timeout },
-        trust: Trust::for_calls_to(token_url.into_iter().chain([&url])),
+        trust: trust(&configured),
+        identity: configured.tls.identity,
         policy: configured.policy,
         grant: configured.grant,
     };
@@ -165,6 +164,14 @@ fn destination(configured: Destination) -> dispatch::Destination {
         settings,
         concurrency: configured.concurrency,
         retry: configured.retry,
+    }
+}
+
+fn trust(configured: &Destination) -> Trust {
+    let (url, token_url) = (configured.target.url.sample(), configured.grant.as_ref().map(|grant| &grant.token_url));
+    match &configured.tls.authorities {
+        Some(authorities) => Trust::Only(authorities.clone()),
+        None => Trust::for_calls_to(token_url.into_iter().chain([&url])),
     }
 }
 

@@ -90,7 +90,11 @@ const DOORS: &[(&str, &str, &str, &str)] =
 const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("annotate_snippets", &["config"], "draws the problems of a config file"),
     ("async_trait", &["store"], "its trait is used as `dyn`"),
-    ("base64", &["transform", "config", "cli"], "keys and signatures; `Authorization: Basic`; bodies in exports"),
+    (
+        "base64",
+        &["transform", "auth", "config", "cli"],
+        "keys and signatures; PEM; `Authorization: Basic`; bodies in exports",
+    ),
     ("bytesize", &["config", "cli"], "sizes that people write and read"),
     ("clap", &["cli"], "the arguments"),
     ("crc32c", &["store"], "checks the journal"),
@@ -112,7 +116,8 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
         &["clock", "telemetry", "ingest", "store"],
         "system calls: the time since the start; the limit of open files; the process's numbers; free disk, allocation, syncs",
     ),
-    ("secrecy", &["transform", "auth", "config"], "keeps secrets out of Debug and wipes them"),
+    ("rustls", &["auth", "send"], "whether certificates are some; what a failed handshake is about"),
+    ("secrecy", &["transform", "auth", "config", "send"], "keeps secrets out of Debug and wipes them"),
     (
         "serde_json",
         &["model", "template", "transform", "auth", "config", "admin", "cli"],

@@ -91,8 +91,13 @@ pub(super) async fn run(args: SendArgs, session: &Session) -> Result<(), Failure
 /// Posts `body`, signed as `verifier`'s source would sign it.
 pub(super) async fn post(url: &Url, verifier: &Verifier, body: Vec<u8>) -> Result<Reply, Failure> {
     let request = signed(url, verifier, body)?;
-    let settings =
-        Settings { timeouts: TIMEOUTS, trust: Trust::for_calls_to([url]), policy: Policy::AllowPrivate, grant: None };
+    let settings = Settings {
+        timeouts: TIMEOUTS,
+        trust: Trust::for_calls_to([url]),
+        identity: None,
+        policy: Policy::AllowPrivate,
+        grant: None,
+    };
     let client = Client::new(settings).map_err(|error| Failure::new(Exit::Unavailable, error))?;
     let sent = client.send(request, &Credentials::default()).await;
     sent.map_err(|failure| unanswered(url, &format!("{}: {}", failure.kind, failure.detail)))

@@ -1,4 +1,4 @@
-//! What a configuration takes from outside its file: environment variables and secret files.
+//! What a configuration takes from outside its file: environment variables, secret files and certificates.
 //!
 //! [`ProcessEnvironment`] is the only place in the relay that reads the process environment; [`FixedEnvironment`] holds
 //! given values, for tests and for configurations that are made up on the spot.
@@ -17,6 +17,9 @@ use secrecy::{SecretSlice, SecretString};
 /// The longest secret file, in bytes. A longer one is something else by mistake; tokens and keys have a few KiB.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
 
+/// The longest file of certificates, in bytes. All authorities that a system trusts together have about 250 KiB.
+const MAX_CERTIFICATE_FILE: u64 = 2 * 1024 * 1024;
+
 /// The bits of a file's mode that let its group or others read it.
 const READABLE_BY_OTHERS: u32 = 0o044;
 
@@ -30,6 +33,12 @@ pub trait Environment {
     /// # Errors
     /// When it can't be read, or is too long for a secret.
     fn secret_file(&self, path: &Path) -> io::Result<SecretFile>;
+
+    /// Reads a file of certificates, which everybody may see.
+    ///
+    /// # Errors
+    /// When it can't be read, or is too long.
+    fn certificate_file(&self, path: &Path) -> io::Result<Vec<u8>>;
 }
 
 /// The content of a secret file.
@@ -62,6 +71,16 @@ impl Environment for ProcessEnvironment {
         }
         Ok(SecretFile { content, readable_by_others: mode & READABLE_BY_OTHERS != 0 })
     }
+
+    fn certificate_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let file = File::open(path)?;
+        if file.metadata()?.len() > MAX_CERTIFICATE_FILE {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 2 MiB, so hardly certificates"));
+        }
+        let mut content = Vec::new();
+        file.take(MAX_CERTIFICATE_FILE).read_to_end(&mut content)?;
+        Ok(content)
+    }
 }
 
 fn is_too_long(content: &SecretSlice<u8>) -> bool {
@@ -69,7 +88,7 @@ fn is_too_long(content: &SecretSlice<u8>) -> bool {
     u64::try_from(content.expose_secret().len()).is_ok_and(|len| len > MAX_SECRET_FILE)
 }
 
-/// Variables and secret files that are given, not looked up.
+/// Variables and files that are given, not looked up.
 #[derive(Debug, Clone, Default)]
 pub struct FixedEnvironment {
     variables: BTreeMap<String, SecretString>,
@@ -106,6 +125,11 @@ impl Environment for FixedEnvironment {
 
     fn secret_file(&self, path: &Path) -> io::Result<SecretFile> {
         self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn certificate_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        use secrecy::ExposeSecret;
+        Ok(self.secret_file(path)?.content.expose_secret().to_vec())
     }
 }
 

@@ -52,7 +52,13 @@ pub use self::{
     render::Colour,
 };
 use crate::{
-    address::Policy, auth::Grant, model::Name, retry::RetryPolicy, route::Routes, transform::Target, verify::Verifier,
+    address::Policy,
+    auth::{Authorities, Grant, Identity},
+    model::Name,
+    retry::RetryPolicy,
+    route::Routes,
+    transform::Target,
+    verify::Verifier,
 };
 
 /// A configuration that the relay can run.
@@ -127,6 +133,8 @@ pub struct Destination {
     pub target: Target,
     /// How access tokens are got, where it wants one.
     pub grant: Option<Grant>,
+    /// Which certificates it needs.
+    pub tls: Tls,
     /// Which addresses it may have.
     pub policy: Policy,
     /// How long connecting may take; at most `timeout`.
@@ -137,6 +145,15 @@ pub struct Destination {
     pub concurrency: NonZeroUsize,
     /// How it is tried again.
     pub retry: RetryPolicy,
+}
+
+/// Certificates beyond those of the system.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// The only authorities whose certificates are believed.
+    pub authorities: Option<Authorities>,
+    /// The certificate by which the relay is known.
+    pub identity: Option<Identity>,
 }
 
 const ROOT_KEYS: Keys = Keys {
@@ -162,6 +179,7 @@ const SECTIONS: &[(&str, &Keys)] = &[
     ("`basic` in `auth` of [destination.NAME]", &destination::BASIC_KEYS),
     ("`header` in `auth` of [destination.NAME]", &destination::HEADER_KEYS),
     ("`oauth2` in `auth` of [destination.NAME]", &destination::OAUTH2_KEYS),
+    ("`tls` of [destination.NAME]", &destination::TLS_KEYS),
     ("[[route]]", &route::KEYS),
     ("a secret", &secret::KEYS),
 ];

@@ -74,6 +74,18 @@ pub(super) fn is_named_by(name: &str) -> bool {
     CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
 }
 
+/// Reads a secret that is too long to stand in the file: a text is the path at which it lies.
+pub(super) fn read_at_path(field: &Field<'_>, example: &str, reader: &mut Reader<'_>) -> Option<SecretString> {
+    match field.value() {
+        DeValue::String(_) => read_file(field, example, reader),
+        DeValue::Table(_) => read_reference(field, reader),
+        _ => {
+            reader.report(field.wrong_type("the path of a file, or a secret", example));
+            None
+        }
+    }
+}
+
 /// Warns that a secret stands in the file.
 pub(super) fn report_literal(field: &Field<'_>, reader: &mut Reader<'_>) {
     let message = "this secret stands in the file, so every copy of the file shows it";
@@ -107,7 +119,7 @@ fn read_reference(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<SecretSt
     };
     match origin.key() {
         "env" => read_variable(origin, reader),
-        "file" => read_file(origin, reader),
+        "file" => read_file(origin, "\"/run/secrets/atoms\"", reader),
         _ => read_credential(origin, reader),
     }
 }
@@ -129,8 +141,9 @@ fn read_variable(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<SecretStr
     check_content(value, &what, field.span(), reader)
 }
 
-fn read_file(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<SecretString> {
-    let path = read_name(field, "\"/run/secrets/atoms\"", |path| !path.is_empty() && !is_key_like(path), reader)?;
+fn read_file(field: &Field<'_>, example: &str, reader: &mut Reader<'_>) -> Option<SecretString> {
+    let is_path = |path: &str| !path.is_empty() && !is_key_like(path) && !path.contains('\n');
+    let path = read_name(field, example, is_path, reader)?;
     let path = reader.resolve(path);
     read_file_at(&path, Warn::WhenReadableByOthers, field.span(), reader)
 }

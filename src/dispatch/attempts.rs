@@ -156,6 +156,7 @@ mod tests {
         let client = Client::new(Settings {
             timeouts: Timeouts { connect: Duration::from_secs(9), total: Duration::from_secs(9) },
             trust: Trust::Nobody,
+            identity: None,
             policy: Policy::AllowPrivate,
             grant: None,
         });

@@ -5,11 +5,14 @@
 
 use std::error::Error;
 
-use reqwest::{RequestBuilder, Response, redirect};
+use reqwest::{Certificate, ClientBuilder, RequestBuilder, Response, redirect};
 
-use super::{ClientError, POOL_IDLE, TCP_KEEPALIVE, Timeouts, Trust, guard::Guard};
+use secrecy::ExposeSecret;
+
+use super::{ClientError, POOL_IDLE, TCP_KEEPALIVE, Timeouts, Trust, guard::Guard, tls};
 use crate::{
     address::{Forbidden, Policy},
+    auth::Identity,
     model::FailureKind,
     outcome::Failure,
 };
@@ -24,7 +27,12 @@ pub(super) struct Connections {
 
 impl Connections {
     /// None yet.
-    pub(super) fn new(timeouts: Timeouts, trust: &Trust, guard: Guard) -> Result<Self, ClientError> {
+    pub(super) fn new(
+        timeouts: Timeouts,
+        trust: &Trust,
+        identity: Option<&Identity>,
+        guard: Guard,
+    ) -> Result<Self, ClientError> {
         let policy = guard.policy();
         let builder = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
@@ -37,12 +45,8 @@ impl Connections {
             .pool_idle_timeout(POOL_IDLE)
             .tcp_keepalive(TCP_KEEPALIVE)
             .tcp_nodelay(true);
-        let builder = match trust {
-            Trust::System => builder,
-            Trust::Nobody => builder.tls_certs_only([]),
-        };
-        let http = builder.build().map_err(|error| ClientError(words(&error)))?;
-        Ok(Self { http, timeouts, policy })
+        let http = with_certificates(builder, trust, identity).and_then(ClientBuilder::build);
+        Ok(Self { http: http.map_err(|error| ClientError(words(&error)))?, timeouts, policy })
     }
 
     /// Sends the request that `make` makes, and waits for the start of its answer.
@@ -62,6 +66,9 @@ impl Connections {
         if let Some(forbidden) = root(error).downcast_ref() {
             return forbidden_failure(forbidden);
         }
+        if let Some(detail) = tls::words(error) {
+            return Failure { kind: FailureKind::Connect, detail };
+        }
         let Timeouts { connect, total } = self.timeouts;
         let (kind, detail) = match (error.is_connect(), error.is_timeout()) {
             _ if error.is_builder() => (FailureKind::Unsendable, words(error)),
@@ -72,6 +79,25 @@ impl Connections {
         };
         Failure { kind, detail }
     }
+}
+
+/// Says whom to believe and who we are.
+fn with_certificates(
+    builder: ClientBuilder,
+    trust: &Trust,
+    identity: Option<&Identity>,
+) -> reqwest::Result<ClientBuilder> {
+    let builder = match trust {
+        Trust::Nobody => builder.tls_certs_only([]),
+        Trust::System => builder,
+        Trust::Only(authorities) => {
+            builder.tls_certs_only(authorities.as_der().map(Certificate::from_der).collect::<Result<Vec<_>, _>>()?)
+        }
+    };
+    Ok(match identity {
+        Some(identity) => builder.identity(reqwest::Identity::from_pem(identity.pem().expose_secret().as_bytes())?),
+        None => builder,
+    })
 }
 
 fn forbidden_failure(forbidden: &Forbidden) -> Failure {

@@ -13,6 +13,7 @@
 mod connections;
 mod guard;
 mod reply;
+mod tls;
 mod tokens;
 
 use std::{sync::Arc, time::Duration};
@@ -24,7 +25,7 @@ pub use self::tokens::Credentials;
 use self::{connections::Connections, guard::Guard, tokens::Tokens};
 use crate::{
     address::Policy,
-    auth::Grant,
+    auth::{Authorities, Grant, Identity},
     outcome::{Failure, Reply},
     transform::OutboundRequest,
 };
@@ -54,6 +55,8 @@ pub enum Trust {
     Nobody,
     /// Those that the system trusts.
     System,
+    /// Those of these authorities, and not the system's.
+    Only(Authorities),
 }
 
 impl Trust {
@@ -70,6 +73,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Whose certificates are believed.
     pub trust: Trust,
+    /// The certificate that is shown to those who want one.
+    pub identity: Option<Identity>,
     /// Which addresses may be called.
     pub policy: Policy,
     /// How access tokens are got, where the destination wants one.
@@ -91,15 +96,16 @@ impl Client {
     /// A client that calls as `settings` say.
     ///
     /// # Errors
-    /// [`ClientError`] when the machine's certificates of trust can't be loaded, which `https` needs.
+    /// [`ClientError`] when certificates can't be used: the system's can't be loaded, which `https` needs, or the
+    /// destination's own don't fit.
     pub fn new(settings: Settings) -> Result<Self, ClientError> {
         let guard = Guard::new(settings.policy);
         Self::guarded(settings, guard)
     }
 
     fn guarded(settings: Settings, guard: Guard) -> Result<Self, ClientError> {
-        let Settings { timeouts, trust, grant, .. } = settings;
-        let connections = Connections::new(timeouts, &trust, guard)?;
+        let Settings { timeouts, trust, identity, grant, .. } = settings;
+        let connections = Connections::new(timeouts, &trust, identity.as_ref(), guard)?;
         let tokens = grant.map(|grant| Arc::new(Tokens::new(grant, connections.clone())));
         Ok(Self { connections, tokens, timeouts })
     }

@@ -1,6 +1,7 @@
 //! The client against servers that behave in every way but well, over real sockets.
 
 mod guard;
+mod tls;
 mod tokens;
 
 use std::{
@@ -15,8 +16,8 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
 };
 
@@ -29,7 +30,7 @@ const PATIENT: Timeouts = Timeouts { connect: Duration::from_secs(10), total: Du
 const HASTY: Timeouts = Timeouts { connect: Duration::from_secs(10), total: Duration::from_millis(300) };
 
 fn settings(timeouts: Timeouts) -> Settings {
-    Settings { timeouts, trust: Trust::Nobody, policy: Policy::AllowPrivate, grant: None }
+    Settings { timeouts, trust: Trust::Nobody, identity: None, policy: Policy::AllowPrivate, grant: None }
 }
 
 fn client(timeouts: Timeouts) -> Client {
@@ -91,7 +92,7 @@ impl Server {
 }
 
 /// Reads one request; empty when the client has gone. The requests here end in `hello` or have no body.
-async fn request(stream: &mut TcpStream) -> String {
+async fn request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"hello") && !String::from_utf8_lossy(&bytes).contains("content-length: 0\r\n") {
         match stream.read_buf(&mut bytes).await {
@@ -102,7 +103,7 @@ async fn request(stream: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-async fn write(stream: &mut TcpStream, text: &str) -> bool {
+async fn write(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> bool {
     stream.write_all(text.as_bytes()).await.is_ok()
 }
 
@@ -133,22 +134,27 @@ async fn an_unknown_host_is_no_connection() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_no_connection_for_https() {
-    let server =
-        Server::new(|mut stream| async move { assert!(write(&mut stream, "HTTP/1.1 200 OK\r\n\r\n").await) }).await;
-    let mut request = server.request();
-    request.url.set_scheme("https").unwrap();
-    let refused = sent(&client(PATIENT), request).await.unwrap_err();
-    assert_eq!(refused.kind, FailureKind::Connect);
-}
-
-#[tokio::test]
 async fn a_server_that_never_answers_times_out() {
     let server = Server::new(|mut stream| async move { while !request(&mut stream).await.is_empty() {} }).await;
     let began = Instant::now();
     let silent = server.meets(HASTY).await.unwrap_err();
     assert!(began.elapsed() < HASTY.connect, "it waited for {:?}", began.elapsed());
     assert_eq!(silent, failure(FailureKind::Timeout, "no whole answer within 300ms"));
+}
+
+/// A listener that accepts nobody and whose queue is full: Linux drops what else would connect, as a firewall does.
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_waited_for_as_long_as_connecting_may_take() {
+    let listener = TcpSocket::new_v4().unwrap();
+    listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = listener.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // The kernel queues one more than it is asked to.
+    let _queued = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+    let mut request = Server::answering(String::new()).await.request();
+    request.url.set_port(Some(address.port())).unwrap();
+    let client = client(Timeouts { connect: Duration::from_millis(300), ..PATIENT });
+    assert_eq!(sent(&client, request).await.unwrap_err(), failure(FailureKind::Connect, "nothing within 300ms"));
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ fn settings() -> Settings {
     Settings {
         timeouts: Timeouts { connect: PATIENT, total: PATIENT },
         trust: Trust::Nobody,
+        identity: None,
         policy: Policy::AllowPrivate,
         grant: None,
     }

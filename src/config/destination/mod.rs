@@ -7,6 +7,7 @@ mod guard;
 mod headers;
 mod json;
 mod retry;
+mod tls;
 mod vars;
 
 use std::{num::NonZeroUsize, time::Duration};
@@ -17,6 +18,7 @@ use self::{auth::Auth, body::BodyKeys, headers::Headers};
 pub(super) use self::{
     auth::{BASIC_KEYS, HEADER_KEYS, KEYS as AUTH_KEYS, OAUTH2_KEYS},
     retry::KEYS as RETRY_KEYS,
+    tls::KEYS as TLS_KEYS,
 };
 use super::{
     Destination, Source, entries,
@@ -47,6 +49,7 @@ pub(super) const KEYS: Keys = Keys {
         "concurrency",
         "retry",
         "allow_private",
+        "tls",
     ],
     later: &[
         ("order", "leave it out: deliveries don't wait for one another"),
@@ -83,6 +86,7 @@ pub(super) fn read_all(root: &Section<'_>, sources: &[Source], reader: &mut Read
         let policy = guard::read(&section, reader);
         let auth = Auth::read(&section, policy, sources, reader);
         let target = read_target(&section, &auth, policy, sources, reader);
+        let tls = tls::read(&section, reader);
         let timeout = read_timeout(&section, reader);
         let connect_timeout = read_connect_timeout(&section, timeout, reader);
         let concurrency = section.field("concurrency").and_then(|field| field.count(MAX_CONCURRENCY, "8", reader));
@@ -94,6 +98,7 @@ pub(super) fn read_all(root: &Section<'_>, sources: &[Source], reader: &mut Read
                 name,
                 target,
                 grant,
+                tls,
                 policy,
                 connect_timeout,
                 timeout,

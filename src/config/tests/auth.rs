@@ -1,5 +1,6 @@
-//! How a destination and the relay know each other: credentials, and addresses that are refused.
+//! How a destination and the relay know each other: credentials, certificates, and addresses that are refused.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -107,4 +108,70 @@ fn private_addresses_are_allowed_until_they_are_not() {
     let told = only_problem(&public(&private));
     assert!(told.contains("10.1.2.3 is a private address, `allow_private = false` forbids it"), "{told}");
     assert!(only_problem(&with("allow_private = \"no\"")).contains("has to be true or false, without quotes"));
+}
+
+/// A certificate for tests of files, and its key, as PEM.
+fn certified() -> (String, String) {
+    let pair = rcgen::generate_simple_self_signed(["crm.example".to_owned()]).unwrap();
+    (pem("CERTIFICATE", pair.cert.der()), pem("PRIVATE KEY", pair.signing_key.serialized_der()))
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+/// [`MINIMAL`] with this `tls`, in an environment with these files.
+fn with_tls(tls: &str, files: &[(&str, &str)]) -> Result<Config, Problems> {
+    let files = files.iter().fold(environment(), |all, (path, content)| all.with_file(*path, content.as_bytes()));
+    Config::parse("/etc/relay.toml", &with(&format!("tls = {tls}")), &files)
+}
+
+#[test]
+fn certificates_are_read_from_files_beside_the_config() {
+    let (certificate, key) = certified();
+    let files = [("/etc/ca.pem", &*certificate), ("/srv/relay.pem", &*certificate), ("/srv/relay.key", &*key)];
+    let tls = "{ ca = \"ca.pem\", cert = \"/srv/relay.pem\", key = \"/srv/relay.key\" }";
+    let read = with_tls(tls, &files).unwrap().destinations[0].tls.clone();
+    assert_eq!(read.authorities.unwrap().as_der().count(), 1);
+    assert_eq!(*read.identity.unwrap().pem().expose_secret(), format!("{certificate}{key}"));
+    let as_secret = tls.replace("\"/srv/relay.key\"", "{ file = \"/srv/relay.key\" }");
+    assert!(with_tls(&as_secret, &files).unwrap().destinations[0].tls.identity.is_some());
+}
+
+#[test]
+fn files_of_certificates_that_cannot_be_used_are_told_with_what_to_do() {
+    let (certificate, key) = certified();
+    let another = certified().1;
+    let files =
+        [("/ca.pem", &*certificate), ("/key.pem", &*key), ("/another.pem", &*another), ("/words.pem", "no PEM\n")];
+    for (tls, problem) in [
+        ("{ ca = \"/gone.pem\" }", "the file /gone.pem can't be read: entity not found | the user that runs the relay"),
+        ("{ ca = \"/words.pem\" }", "the file of `ca` holds no certificate | PEM has `-----BEGIN CERTIFICATE-----`"),
+        ("{ ca = \"/key.pem\" }", "the file of `ca` holds a private key and no certificate | give the file with"),
+        ("{ ca = 1 }", "`ca` has to be a text in quotes, not a number"),
+        ("{ cert = \"/ca.pem\" }", "`tls` of [destination.crm] has no `key` | write `key = \"/etc/"),
+        ("{ key = \"/key.pem\" }", "`tls` of [destination.crm] has no `cert` | write `cert = \"/etc/"),
+        ("{ cert = \"/ca.pem\", key = \"/gone.pem\" }", "the secret file /gone.pem can't be read"),
+        ("{ cert = \"/ca.pem\", key = \"/ca.pem\" }", "the file of `key` holds no private key | PEM has"),
+        ("{ cert = \"/key.pem\", key = \"/key.pem\" }", "the file of `cert` holds a private key and no certificate"),
+        (
+            "{ cert = \"/ca.pem\", key = \"/another.pem\" }",
+            "the file of `key` holds a private key that belongs to another",
+        ),
+        ("{ certs = \"/ca.pem\" }", "`tls` of [destination.crm] has no key `certs` | did you mean `cert`?"),
+    ] {
+        let text = with(&format!("tls = {tls}"));
+        let problems = with_tls(tls, &files).unwrap_err();
+        let told: Vec<_> = problems.iter().map(|problem| show(&text, problem)).collect();
+        assert!(told.len() == 1 && told[0].contains(problem), "{tls}: {told:#?}");
+    }
+}
+
+#[test]
+fn a_key_that_stands_in_the_config_is_refused_and_not_shown() {
+    let (certificate, key) = certified();
+    let tls = format!("{{ cert = \"/ca.pem\", key = \"\"\"\n{key}\"\"\" }}");
+    let problems = with_tls(&tls, &[("/ca.pem", &*certificate)]).unwrap_err().to_string();
+    assert!(problems.contains("`key` has to be a name, not the secret itself"), "{problems}");
+    assert!(key.lines().all(|line| !problems.contains(line)), "{problems}");
 }

@@ -86,6 +86,7 @@ fn every_known_key_is_read() {
         "[destination.crm.auth.basic]",
         "[destination.crm.auth.header]",
         "[destination.crm.auth.oauth2]",
+        "[destination.crm.tls]",
         "[[route]]",
         "[destination.crm.url]",
     ];

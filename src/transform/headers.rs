@@ -65,8 +65,8 @@ impl HeaderTemplate {
     }
 }
 
-/// All headers of a request.
-pub(super) fn all(target: &Target, rendering: &Rendering<'_>) -> Result<HeaderMap, Unsendable> {
+/// All headers of the request with this body.
+pub(super) fn all(target: &Target, rendering: &Rendering<'_>, body: &[u8]) -> Result<HeaderMap, Unsendable> {
     let mut headers = target.headers.clone();
     for template in &target.header_templates {
         template.add_to(&mut headers, rendering.scope())?;
@@ -77,7 +77,11 @@ pub(super) fn all(target: &Target, rendering: &Rendering<'_>) -> Result<HeaderMa
             headers.entry(header::CONTENT_TYPE).or_insert_with(|| target.content_type.clone().unwrap_or(usual));
         }
     }
-    set_own(&mut headers, rendering.occasion())?;
+    let key = set_own(&mut headers, rendering.occasion())?;
+    if let Some(signer) = &target.signing {
+        let signed = signer.sign(&mut headers, body, &key, rendering.occasion().now);
+        signed.map_err(|_| Unsendable::Header("signature".into()))?;
+    }
     Ok(headers)
 }
 
@@ -95,8 +99,8 @@ fn add_original(headers: &mut HeaderMap, event: &Event) -> Result<(), Unsendable
     Ok(())
 }
 
-/// Sets the relay's own headers, whatever stood there.
-fn set_own(headers: &mut HeaderMap, occasion: &Occasion<'_>) -> Result<(), Unsendable> {
+/// Sets the relay's own headers, whatever stood there, and returns the idempotency key.
+fn set_own(headers: &mut HeaderMap, occasion: &Occasion<'_>) -> Result<String, Unsendable> {
     let Occasion { event, delivery, attempt, .. } = *occasion;
     let id = DeliveryId { event: event.id, destination: delivery.destination.clone() };
     let key = identity::idempotency_key(&id, delivery.round);
@@ -106,7 +110,7 @@ fn set_own(headers: &mut HeaderMap, occasion: &Occasion<'_>) -> Result<(), Unsen
     headers.insert(RELAY_DELIVERY, value(id.to_string().as_bytes(), "X-Relay-Delivery")?);
     headers.insert(RELAY_EVENT, value(event.id.to_string().as_bytes(), "X-Relay-Event")?);
     headers.insert(RELAY_ATTEMPT, attempt.into());
-    Ok(())
+    Ok(key)
 }
 
 fn value(bytes: &[u8], header: impl Into<Cow<'static, str>>) -> Result<HeaderValue, Unsendable> {

@@ -12,7 +12,8 @@
 //! | `X-Relay-Attempt` | | counts from 1, over all rounds |
 //! | `traceparent` | its trace id: all deliveries of an event | W3C trace context; both ids are derived, so nothing has to be kept |
 //!
-//! Of two headers with one name the relay's own win, then those that people configured, then those of the event.
+//! Of two headers with one name the relay's own win, signatures of its own among them, then those that people configured, then
+//! those of the event.
 //!
 //! Whatever an event holds, it can't break the JSON around it, add a header, or lead a request to another host; and of what
 //! can't be rendered no request is made. What a raw destination costs is not to grow with what templates can do: nothing is
@@ -74,11 +75,12 @@ pub struct Occasion<'a> {
 pub fn outbound(target: &Target, occasion: &Occasion<'_>) -> Result<OutboundRequest, Unsendable> {
     let rendering = Rendering::new(target, occasion);
     let (url, address) = target.url.resolve(&rendering)?;
+    let body = body::make(target, &rendering)?;
     Ok(OutboundRequest {
         method: target.method.clone(),
         url,
-        headers: headers::all(target, &rendering)?,
-        body: body::make(target, &rendering)?,
+        headers: headers::all(target, &rendering, &body)?,
+        body,
         must_be_kept: body::must_be_kept(target, occasion),
         shown: format!("{} {address}", target.method),
     })

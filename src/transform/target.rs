@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{Address, Body, HeaderTemplate, Resend, Vars};
+use super::{Address, Body, HeaderTemplate, Resend, Signer, Vars};
 
 /// Where and how a destination wants to be called. Its `Debug` shows what people may see.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Target {
     pub resend: Resend,
     /// The constants that templates use.
     pub vars: Vars,
+    /// Signs what is sent.
+    pub signing: Option<Signer>,
 }
 
 impl Target {
@@ -40,6 +42,7 @@ impl Target {
             content_type: None,
             resend: Resend::Anew,
             vars: Vars::default(),
+            signing: None,
         }
     }
 

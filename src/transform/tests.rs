@@ -368,6 +368,18 @@ fn people_see_the_body_with_masks_for_its_secrets() {
 }
 
 #[test]
+fn the_relays_own_signature_is_over_what_it_sends() {
+    let signing = Some(Signer::atoms(HeaderName::from_static("x-signature"), "hunter2").unwrap());
+    let target = Target { signing, body: json_body("{{ call.id }}"), ..target("https://a/") };
+    let request = first(&target, &call(&json!({ "callId": "CALL-1" }))).unwrap();
+    let verifier = crate::verify::Verifier::new(HeaderName::from_static("x-signature"), ["hunter2"]).unwrap();
+    assert!(verifier.verify(&request.headers, request.body).is_ok());
+
+    let raw = first(&Target { body: Body::Raw, ..target }, &event()).unwrap();
+    assert!(verifier.verify(&raw.headers, raw.body).is_ok(), "it stands in place of the event's");
+}
+
+#[test]
 fn what_http_cannot_carry_is_unsendable_with_the_reason() {
     let mut broken = event();
     broken.headers.signature = Some(("x-signature".into(), b"a\r\nX-Evil: 1".to_vec()));

@@ -126,7 +126,7 @@ fn read_target(
     add_auth(&mut headers, auth, section, reader);
     let BodyKeys { body, content_type, resend } = body::read(section, &known, reader);
     let Headers { fixed: headers, templates: header_templates } = headers;
-    Some(Target { method, url: url?, headers, header_templates, body, content_type, resend, vars })
+    Some(Target { method, url: url?, headers, header_templates, body, content_type, resend, vars, signing: None })
 }
 
 /// Adds the header of `auth`, and reports it when `headers` has the same.

@@ -121,15 +121,29 @@ pub(crate) const DESTINATIONS: [&str; 3] = ["crm", "slack", "api"];
 /// Longer than any random test: leases that pass are the conformance suite's matter.
 pub(crate) const LONG_LEASE: Duration = Duration::from_secs(10_000 * 86_400);
 
-/// The event with this number, padded by `size` bytes, received at `at`; each bit of `to` stands for a destination.
+/// How many calls the numbered events belong to.
+const CALLS: u8 = 5;
+
+/// The event with this number, padded by `size` bytes, received at `at`. Each of the lower bits of `to` stands for a
+/// destination; the bit three above says that the delivery there is refused.
 pub(crate) fn numbered_event(number: u8, size: usize, at: Timestamp, to: u8) -> NewEvent {
-    let body = format!(r#"{{"id":"{number}","event":"a.b","pad":"{}"}}"#, "x".repeat(size));
+    let (call, pad) = (call_of(number), "x".repeat(size));
+    let body = format!(r#"{{"id":"{number}","event":"a.b","metadata":{{"callId":"{call}"}},"pad":"{pad}"}}"#);
     let (source, received_at, body) = (name("atoms"), at, Bytes::from(body));
     let reading = Reading::of(&body);
     let dedup_key = DedupKey::of(&source, &reading, &body);
     let (id, headers) = (EventId::new(received_at, [number; 10]), OriginalHeaders::default());
-    let deliveries = (0..3).filter(|bit| to & (1 << bit) != 0).map(|bit| NewDelivery::to(destination(bit))).collect();
+    let delivery = |bit: u8| {
+        let refused = (to & (8 << bit) != 0).then(|| "no such field".into());
+        NewDelivery { refused, ..NewDelivery::to(destination(bit)) }
+    };
+    let deliveries = (0..3).filter(|bit| to & (1 << bit) != 0).map(delivery).collect();
     NewEvent { event: Event { id, source, received_at, reading, headers, body }, dedup_key, deliveries }
+}
+
+/// The call of a numbered event.
+pub(crate) fn call_of(number: u8) -> u8 {
+    number % CALLS
 }
 
 /// A destination by its number.

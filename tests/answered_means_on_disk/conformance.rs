@@ -186,6 +186,67 @@ async fn what_is_refused_is_a_dead_letter_from_the_start_and_can_be_replayed() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_kept_comes_with_every_later_claim_also_after_a_kill() {
+    let bench = Bench::new();
+    let store = bench.open();
+    store.accept(bench.event(1, &["crm", "slack"])).await.unwrap();
+    let claim = claim_one(&store, "crm").await;
+    assert_eq!(claim.kept_body, None);
+    for body in ["first", "second"] {
+        assert_eq!(store.keep_body(&claim.id(), claim.token, body.into()).await.unwrap(), Settled::Recorded);
+    }
+    let retry = settlement(&claim, Verdict::RetryAt(bench.now()), bench.now());
+    store.settle(vec![retry]).await.unwrap();
+    let late = store.keep_body(&claim.id(), claim.token, "too late".into()).await.unwrap();
+    assert_eq!(late, Settled::LeaseLost, "whoever holds no claim has nothing to say");
+    drop(store);
+
+    let store = bench.open();
+    assert_eq!(claim_one(&store, "crm").await.kept_body.as_deref(), Some(&b"second"[..]));
+    assert_eq!(claim_one(&store, "slack").await.kept_body, None);
+}
+
+#[tokio::test]
+async fn what_is_kept_of_an_event_is_bounded() {
+    let bench = Bench::new();
+    let store = bench.open();
+    store.accept(bench.event(1, &["crm", "slack"])).await.unwrap();
+    let (crm, slack) = (claim_one(&store, "crm").await, claim_one(&store, "slack").await);
+    let mib = |mib: usize| vec![b'x'; mib * 1024 * 1024].into();
+    assert_eq!(store.keep_body(&crm.id(), crm.token, mib(20)).await.unwrap(), Settled::Recorded);
+    let refused = store.keep_body(&slack.id(), slack.token, mib(20)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooLarge(_)), "{refused}");
+    assert_eq!(store.keep_body(&slack.id(), slack.token, mib(12)).await.unwrap(), Settled::Recorded);
+    assert!(store.accept(bench.event(2, &["crm"])).await.is_ok(), "the store goes on");
+}
+
+#[tokio::test]
+async fn what_came_too_late_is_no_dead_letter_but_shown_and_can_be_replayed() {
+    let bench = Bench::new();
+    let store = bench.open();
+    store.accept(bench.event(1, &["crm", "slack"])).await.unwrap();
+    let claim = claim_one(&store, "crm").await;
+    let expired = Settlement { id: claim.id(), token: claim.token, verdict: Verdict::Expired, attempt: None };
+    assert_eq!(store.settle(vec![expired]).await.unwrap(), [Settled::Recorded]);
+    let slack = claim_one(&store, "slack").await;
+    store.settle(vec![settlement(&slack, Verdict::Done, bench.now())]).await.unwrap();
+
+    let crm = store.stats().destinations.into_iter().find(|stats| stats.destination == name("crm")).unwrap();
+    assert_eq!((crm.waiting, crm.dead, crm.expired, crm.oldest), (0, 0, 1, None));
+    assert!(store.dead_letters(None, everything()).await.unwrap().items.is_empty());
+    assert_eq!(store.discard(vec![claim.id()]).await.unwrap(), 0);
+    let in_state = async |state| {
+        let filter = EventFilter { state: Some(state), ..EventFilter::default() };
+        store.events(filter, everything()).await.unwrap().items.len()
+    };
+    assert_eq!((in_state(EventState::Expired).await, in_state(EventState::Delivered).await), (1, 0));
+
+    assert_eq!(store.replay(vec![claim.id()]).await.unwrap(), [Replayed::Due]);
+    let again = claim_one(&store, "crm").await;
+    assert_eq!((again.delivery.round, again.delivery.since), (0, bench.now()));
+}
+
+#[tokio::test]
 async fn a_delivered_event_is_sent_again_in_a_new_round() {
     let bench = Bench::new();
     let store = bench.open();
@@ -209,6 +270,21 @@ async fn a_pause_outlives_a_restart() {
     let store = bench.open();
     assert_eq!(store.pause_of(&name("crm")), Some(pause));
     store.set_pause(&name("crm"), None).await.unwrap();
+    assert_eq!(store.pause_of(&name("crm")), None);
+}
+
+#[tokio::test]
+async fn a_pause_ends_by_itself_when_its_time_has_come() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let until = bench.now().plus(Duration::from_secs(60));
+    let pause = Pause { since: bench.now(), until: Some(until), reason: String::new() };
+    store.set_pause(&name("crm"), Some(pause.clone())).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = bench.open();
+    assert_eq!(store.pause_of(&name("crm")), Some(pause));
+    bench.pass(Duration::from_secs(60));
     assert_eq!(store.pause_of(&name("crm")), None);
 }
 

@@ -4,10 +4,13 @@
 //! survive anything, those that were acknowledged since without promising durability, and those that were asked for in
 //! vain, for an error says that it may have happened. Of each event it has the body.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use atoms_relay::{
-    model::{DeliveryId, DeliveryState, EventId, Name, NewEvent, Timestamp},
+    model::{DeliveryId, DeliveryState, EventId, Name, NewDelivery, NewEvent, Timestamp},
     store::{
         Acceptance, Claim, EventFilter, EventSummary, Store,
         embedded::{Embedded, Retention},
@@ -42,6 +45,10 @@ struct Promise {
     /// Whether it has been old enough to be purged. Until a crash is over it may come back then.
     expired: bool,
     deliveries: BTreeMap<Name, Vec<DeliveryState>>,
+    /// The bodies that may be kept for a delivery: the last one that was acknowledged, and those asked for in vain since.
+    kept_bodies: BTreeMap<Name, Vec<Bytes>>,
+    /// For which deliveries one must be kept.
+    bound_bodies: BTreeSet<Name>,
 }
 
 /// How the process before went.
@@ -64,9 +71,10 @@ impl Ledger {
 
     /// Notes an event that is about to be sent in.
     pub(crate) fn offer(&mut self, new: &NewEvent) {
-        let waiting = vec![DeliveryState::Waiting { due: new.event.received_at }];
-        let deliveries = new.deliveries.iter().map(|new| (new.destination.clone(), waiting.clone())).collect();
-        let promise = Promise { body: new.event.body.clone(), binding: false, expired: false, deliveries };
+        let begin = |one: &NewDelivery| (one.destination.clone(), vec![one.begin(new.event.received_at).0.state]);
+        let deliveries = new.deliveries.iter().map(begin).collect();
+        let (body, kept_bodies, bound_bodies) = (new.event.body.clone(), BTreeMap::new(), BTreeSet::new());
+        let promise = Promise { body, binding: false, expired: false, deliveries, kept_bodies, bound_bodies };
         self.events.insert(new.event.id, promise);
     }
 
@@ -141,6 +149,21 @@ impl Ledger {
         }
     }
 
+    /// Notes a body that is to be kept for a delivery.
+    pub(crate) fn note_body(&mut self, id: &DeliveryId, body: Bytes) {
+        if let Some(promise) = self.events.get_mut(&id.event) {
+            promise.kept_bodies.entry(id.destination.clone()).or_default().push(body);
+        }
+    }
+
+    /// Notes that the last body of a delivery is kept for sure.
+    pub(crate) fn bind_body(&mut self, id: &DeliveryId) {
+        if let Some(promise) = self.events.get_mut(&id.event) {
+            promise.kept_bodies.get_mut(&id.destination).into_iter().for_each(keep_last);
+            promise.bound_bodies.insert(id.destination.clone());
+        }
+    }
+
     /// Notes that a destination was paused or resumed, or was to be.
     pub(crate) fn note_pause(&mut self, destination: &Name, on: bool) {
         self.pauses.entry(destination.clone()).or_insert_with(|| vec![false]).push(on);
@@ -164,6 +187,14 @@ impl Ledger {
         let possible = promise.deliveries.get(&claim.delivery.destination);
         if !possible.is_some_and(|possible| possible.contains(&state)) {
             return Err(Broken::Wrong(format!("{id} was claimed in {state:?}, none of {possible:?}")));
+        }
+        let kept = promise.kept_bodies.get(&claim.delivery.destination);
+        let is_kept = match &claim.kept_body {
+            Some(body) => kept.is_some_and(|kept| kept.contains(body)),
+            None => kept.is_none_or(|_| !promise.bound_bodies.contains(&claim.delivery.destination)),
+        };
+        if !is_kept {
+            return Err(Broken::Lost(format!("the body that was kept for {}", claim.id())));
         }
         let same = promise.body == claim.event.body;
         if same { Ok(()) } else { Err(Broken::Lost(format!("{id} was claimed with another body"))) }

@@ -18,6 +18,7 @@ use atoms_relay::{
         embedded::{Embedded, Options},
     },
 };
+use bytes::Bytes;
 use fastrand::Rng;
 
 use crate::{
@@ -131,7 +132,8 @@ impl Life {
             0..10 => self.accept(store).await,
             10..12 => self.accept_three(store).await,
             12..18 => self.claim(store).await,
-            18..27 => self.settle(store).await,
+            18..25 => self.settle(store).await,
+            25..27 => self.keep_body(store).await,
             27..30 => self.replay(store).await,
             30..32 => self.discard(store).await,
             32..34 => self.pause(store).await,
@@ -174,7 +176,8 @@ impl Life {
 
     fn offer(&mut self, number: u8) -> NewEvent {
         let size = if self.dice.u8(0..5) == 0 { 3_000 + 100 * usize::from(number) } else { 10 * usize::from(number) };
-        let to = self.dice.u8(0..8);
+        let kinds = if self.dice.u8(0..4) == 0 { 64 } else { 8 };
+        let to = self.dice.u8(0..kinds);
         let new = numbered_event(number, size, self.now(), to);
         self.ledger.offer(&new);
         new
@@ -189,6 +192,22 @@ impl Life {
         for claim in claims {
             self.ledger.check_claim(&claim)?;
             self.claims.push(claim);
+        }
+        Ok(())
+    }
+
+    async fn keep_body(&mut self, store: &Embedded) -> Result<(), Broken> {
+        if self.claims.is_empty() {
+            return Ok(());
+        }
+        let claim = &self.claims[self.dice.usize(0..self.claims.len())];
+        let (id, token) = (claim.id(), claim.token);
+        let body = Bytes::from(vec![b'x'; self.dice.usize(0..2_000)]);
+        self.ledger.note_body(&id, body.clone());
+        let kept = store.keep_body(&id, token, body).await;
+        if self.acknowledged(kept)? == Some(Settled::Recorded) {
+            self.ledger.bind_body(&id);
+            self.ledger.make_durable();
         }
         Ok(())
     }
@@ -220,8 +239,9 @@ impl Life {
     fn settlement(&mut self, claim: &Claim, now: Timestamp) -> Settlement {
         let verdict = match self.dice.u8(0..8) {
             0..3 => Verdict::Done,
-            3..5 => Verdict::RetryAt(now.plus(Duration::from_secs(3600))),
-            5..7 => Verdict::Dead(DeadReason::Rejected),
+            3..5 => Verdict::RetryAt(even(now.plus(Duration::from_secs(3600)))),
+            5 => Verdict::Expired,
+            6 => Verdict::Dead(DeadReason::Rejected),
             _ => Verdict::Release,
         };
         let number = claim.delivery.attempts + 1;
@@ -335,4 +355,9 @@ impl Life {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.time.load(Ordering::SeqCst))
     }
+}
+
+/// No delivery is due a millisecond after another by chance: the store takes that for having been put behind it.
+fn even(time: Timestamp) -> Timestamp {
+    Timestamp::from_millis(time.as_millis() & !1)
 }

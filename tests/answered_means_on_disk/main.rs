@@ -7,6 +7,7 @@ mod support;
 mod arrivals;
 mod bench;
 mod broken_disk;
+mod claims;
 mod conformance;
 mod damage;
 mod failures;

@@ -14,9 +14,11 @@ use std::{
 
 use atoms_relay::{
     clock::Clock,
-    model::{Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, Order, Outcome, Timestamp, Verdict},
+    model::{
+        Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, NewDelivery, Order, Outcome, Timestamp, Verdict,
+    },
     store::{
-        Acceptance, Claim, EventFilter, Pause, Settlement, Store,
+        Acceptance, Claim, EventFilter, Pause, Settled, Settlement, Store,
         embedded::{Embedded, Options, Retention},
     },
 };
@@ -24,7 +26,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::{
-    bench::{LONG_LEASE, destination, everything, is_long_run, numbered_event, open},
+    bench::{LONG_LEASE, call_of, destination, everything, is_long_run, numbered_event, open},
     sim_disk::SimDisk,
 };
 
@@ -38,7 +40,8 @@ const RETENTION: Retention = Retention {
 #[derive(Debug, Clone)]
 enum Action {
     Accept { event: u8, to: u8, size: u16 },
-    Claim { destination: u8, max: u8 },
+    Claim { destination: u8, max: u8, order: Order },
+    KeepBody { claim: u8, size: u16 },
     Settle { claim: u8, how: How },
     Replay { event: u8, destination: u8 },
     Discard { event: u8, destination: u8 },
@@ -55,15 +58,18 @@ enum How {
     Done,
     Retry,
     Dead,
+    Expired,
     Release,
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    let how = prop_oneof![3 => Just(How::Done), 2 => Just(How::Retry), 2 => Just(How::Dead), 1 => Just(How::Release)];
+    let how = prop_oneof![3 => Just(How::Done), 2 => Just(How::Retry), 2 => Just(How::Dead), 1 => Just(How::Expired), 1 => Just(How::Release)];
     prop_oneof![
-        10 => (0u8..24, 0u8..8, prop_oneof![4 => 0u16..300, 1 => 3_000u16..20_000])
+        10 => (0u8..24, prop_oneof![3 => 0u8..8, 1 => 0u8..64], prop_oneof![4 => 0u16..300, 1 => 3_000u16..20_000])
             .prop_map(|(event, to, size)| Action::Accept { event, to, size }),
-        6 => (0u8..3, 1u8..5).prop_map(|(destination, max)| Action::Claim { destination, max }),
+        6 => (0u8..3, 1u8..5, prop_oneof![Just(Order::None), Just(Order::Call)])
+            .prop_map(|(destination, max, order)| Action::Claim { destination, max, order }),
+        2 => (any::<u8>(), 0u16..2_000).prop_map(|(claim, size)| Action::KeepBody { claim, size }),
         10 => (any::<u8>(), how).prop_map(|(claim, how)| Action::Settle { claim, how }),
         2 => (0u8..24, 0u8..3).prop_map(|(event, destination)| Action::Replay { event, destination }),
         1 => (0u8..24, 0u8..3).prop_map(|(event, destination)| Action::Discard { event, destination }),
@@ -80,8 +86,10 @@ fn action() -> impl Strategy<Value = Action> {
 /// What the model knows of an event.
 #[derive(Debug, Clone)]
 struct Known {
+    number: u8,
     body: Bytes,
     deliveries: BTreeMap<Name, Vec<DeliveryState>>,
+    kept_bodies: BTreeMap<Name, Bytes>,
 }
 
 impl Known {
@@ -156,7 +164,8 @@ impl Pair {
     async fn act(&mut self, action: &Action) {
         match *action {
             Action::Accept { event, to, size } => self.accept(event, to, size).await,
-            Action::Claim { destination, max } => self.claim(destination, max).await,
+            Action::Claim { destination, max, order } => self.claim(destination, max, order).await,
+            Action::KeepBody { claim, size } => self.keep_body(claim, size).await,
             Action::Settle { claim, how } => self.settle(claim, how).await,
             Action::Replay { event, destination } => self.replay(event, destination).await,
             Action::Discard { event, destination } => self.discard(event, destination).await,
@@ -210,30 +219,83 @@ impl Pair {
         let expected = known.map_or(Acceptance::Created, |first| Acceptance::Duplicate(*first));
         assert_eq!(self.store().accept(new).await.unwrap(), expected);
         if expected == Acceptance::Created {
-            let waiting = DeliveryState::Waiting { due: id.timestamp() };
-            let deliveries = deliveries.into_iter().map(|new| (new.destination, vec![waiting])).collect();
-            self.events.insert(id, Known { body, deliveries });
+            let begin = |new: NewDelivery| (new.destination.clone(), vec![new.begin(id.timestamp()).0.state]);
+            let deliveries = deliveries.into_iter().map(begin).collect();
+            self.events.insert(id, Known { number, body, deliveries, kept_bodies: BTreeMap::new() });
             self.first.insert(number, id);
             self.make_durable();
         }
     }
 
-    async fn claim(&mut self, to: u8, max: u8) {
+    async fn claim(&mut self, to: u8, max: u8, order: Order) {
         let name = destination(to);
-        let now = self.now();
-        let claims = self.store().claim(&name, max.into(), LONG_LEASE, Order::None).await.unwrap();
-        let due = |state: &DeliveryState| matches!(state, DeliveryState::Waiting { due } if *due <= now);
-        let expected = self.events.iter().filter(|(id, known)| {
-            let held = self.claims.iter().any(|claim| claim.event.id == **id && claim.delivery.destination == name);
-            !held && known.deliveries.get(&name).and_then(|states| states.last()).is_some_and(due)
-        });
-        assert_eq!(claims.len(), expected.count().min(max.into()), "claims of {name}");
+        let claimable = self.claimable(&name, order);
+        let claims = self.store().claim(&name, max.into(), LONG_LEASE, order).await.unwrap();
+        assert_eq!(claims.len(), claimable.len().min(max.into()), "claims of {name}");
         for claim in &claims {
+            assert!(claimable.contains(&claim.event.id), "{} has to wait", claim.event.id);
             let known = &self.events[&claim.event.id];
             assert_eq!(claim.event.body, known.body);
             assert_eq!(Some(&claim.delivery.state), known.deliveries[&name].last());
+            assert_eq!(claim.kept_body.as_ref(), known.kept_bodies.get(&name));
         }
         self.claims.extend(claims);
+        if order == Order::Call {
+            self.note_what_was_put_behind(&name).await;
+            let next_due = self.store().next_due(&name).await.unwrap();
+            let is_looked_at_again = next_due.is_some_and(|due| due <= self.now());
+            let is_left = !self.claimable(&name, order).is_empty();
+            assert!(is_left || !is_looked_at_again || self.claims.len() >= max.into(), "an idle lane would look again");
+        }
+    }
+
+    /// The deliveries to a destination that are due, and that nobody has and, by the order of calls, nothing holds up.
+    fn claimable(&self, name: &Name, order: Order) -> Vec<EventId> {
+        let due = |id: &EventId| matches!(self.waits_until(id, name), Some(due) if due <= self.now());
+        let held =
+            |id: &EventId| self.claims.iter().any(|claim| claim.event.id == *id && claim.delivery.destination == *name);
+        let waits = |id: &EventId| order == Order::Call && self.head(id, name).is_some();
+        self.events.keys().copied().filter(|id| due(id) && !held(id) && !waits(id)).collect()
+    }
+
+    fn waits_until(&self, id: &EventId, name: &Name) -> Option<Timestamp> {
+        match self.events.get(id)?.deliveries.get(name)?.last()? {
+            DeliveryState::Waiting { due } => Some(*due),
+            _ => None,
+        }
+    }
+
+    /// The first earlier event of the same call that waits for this destination, too.
+    fn head(&self, id: &EventId, name: &Name) -> Option<EventId> {
+        let call = call_of(self.events[id].number);
+        let mut earlier = self.events.range(..id).filter(|(_, known)| call_of(known.number) == call);
+        earlier.find(|(id, _)| self.waits_until(id, name).is_some()).map(|(id, _)| *id)
+    }
+
+    /// Takes over what the store has put behind an earlier event, and nothing else.
+    async fn note_what_was_put_behind(&mut self, name: &Name) {
+        for (id, states) in self.list().await {
+            let (Some(state), Some(known)) = (states.get(name), self.waits_until(&id, name)) else { continue };
+            if *state == (DeliveryState::Waiting { due: known }) {
+                continue;
+            }
+            let head = self.head(&id, name).and_then(|head| self.waits_until(&head, name));
+            let behind = head.filter(|due| *due > self.now()).map(|due| due.plus(Duration::from_millis(1)));
+            assert_eq!(Some(*state), behind.map(|due| DeliveryState::Waiting { due }), "{id} was moved");
+            let id = DeliveryId { event: id, destination: name.clone() };
+            self.note(&id, |_| Some(*state));
+        }
+    }
+
+    async fn keep_body(&mut self, which: u8, size: u16) {
+        if self.claims.is_empty() {
+            return;
+        }
+        let claim = &self.claims[usize::from(which) % self.claims.len()];
+        let (id, body) = (claim.id(), Bytes::from(vec![which; size.into()]));
+        assert_eq!(self.store().keep_body(&id, claim.token, body.clone()).await.unwrap(), Settled::Recorded);
+        self.events.get_mut(&id.event).unwrap().kept_bodies.insert(id.destination, body);
+        self.make_durable();
     }
 
     async fn settle(&mut self, which: u8, how: How) {
@@ -246,6 +308,7 @@ impl Pair {
             How::Done => Verdict::Done,
             How::Retry => Verdict::RetryAt(now.plus(Duration::from_secs(3600))),
             How::Dead => Verdict::Dead(DeadReason::Rejected),
+            How::Expired => Verdict::Expired,
             How::Release => Verdict::Release,
         };
         let number = claim.delivery.attempts + 1;
@@ -262,9 +325,26 @@ impl Pair {
     async fn replay(&mut self, event: u8, to: u8) {
         let Some(id) = self.delivery(event, to) else { return };
         self.store().replay(vec![id.clone()]).await.unwrap();
-        let due = self.now();
+        let (due, waited_until) = (self.now(), self.waits_until(&id.event, &id.destination));
         self.note(&id, |_| Some(DeliveryState::Waiting { due }));
+        if let Some(waited_until) = waited_until.filter(|until| *until > due) {
+            self.bring_forward(&id, waited_until, due);
+        }
         self.make_durable();
+    }
+
+    /// What was put behind a delivery that waited until then comes along.
+    fn bring_forward(&mut self, id: &DeliveryId, waited_until: Timestamp, due: Timestamp) {
+        let just_after = |time: Timestamp| time.plus(Duration::from_millis(1));
+        let call = call_of(self.events[&id.event].number);
+        let later = self.events.range(id.event..).skip(1).filter(|(_, known)| call_of(known.number) == call);
+        let later: Vec<EventId> = later.map(|(later, _)| *later).collect();
+        for later in later {
+            if self.waits_until(&later, &id.destination) == Some(just_after(waited_until)) {
+                let id = DeliveryId { event: later, destination: id.destination.clone() };
+                self.note(&id, |_| Some(DeliveryState::Waiting { due: just_after(due) }));
+            }
+        }
     }
 
     async fn discard(&mut self, event: u8, to: u8) {

@@ -200,7 +200,10 @@ impl<I: Iterator<Item = Result<Item, IndexError>>> Search<'_, I> {
         // The lock is held from the question until the answer: the committer ends a lease only after it has changed the
         // index, so whoever finds no lease here finds the new state below.
         let mut leases = reader.leases.lock();
-        if !leases.is_free(destination, event, self.now) || leases.is_blocked(destination, event, self.now) {
+        let is_ordered = self.wanted.order == Order::Call;
+        if !leases.is_free(destination, event, self.now)
+            || is_ordered && leases.is_blocked(destination, event, self.now)
+        {
             return Ok(None);
         }
         let Some(entry) = reader.index.entry(event)? else { return Ok(None) };

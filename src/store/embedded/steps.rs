@@ -107,13 +107,15 @@ impl Committer {
             return Ok(Replayed::Unknown);
         };
         self.write(&untried(id, tracked.delivery.replayed(now)), batch, Durability::Synced)?;
-        if let DeliveryState::Waiting { due } = tracked.delivery.state {
+        if let DeliveryState::Waiting { due } = tracked.delivery.state
+            && due > now
+        {
             self.bring_forward(id, entry, due, batch, now)?;
         }
         Ok(Replayed::Due)
     }
 
-    /// Brings forward what was put behind a delivery that was due at `due` and is due now.
+    /// Brings forward what was put behind a delivery that would have been due at `due` and is due now.
     fn bring_forward(
         &mut self,
         id: &DeliveryId,

@@ -148,7 +148,7 @@ async fn questions_with_mistakes_are_answered_with_what_is_known() {
     let window = Window::open().await;
     for (path, status, words) in [
         ("/api/v1/events?agnt=x", 400, "it knows agent, type, call, source, since, until, state, cursor, limit"),
-        ("/api/v1/events?state=lost", 400, "`waiting`, `dead`, `delivered`, `unrouted`, `quarantined`"),
+        ("/api/v1/events?state=lost", 400, "`waiting`, `dead`, `expired`, `delivered`, `unrouted`, `quarantined`"),
         ("/api/v1/dead-letters?cursor=zz", 400, "not a cursor"),
         ("/api/v1/status?x=1", 400, "it takes none"),
         ("/api/v1/events/nonsense", 404, "an event id looks like"),

@@ -52,6 +52,11 @@ impl Bench {
         self.time.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// Sets the clock back.
+    pub(crate) fn set_back(&self, time: Duration) {
+        self.time.fetch_sub(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }

@@ -10,7 +10,7 @@ use atoms_relay::{
     },
 };
 
-use crate::bench::{Bench, LEASE, claim_one, everything, name, settlement};
+use crate::bench::{Bench, DAY, LEASE, claim_one, everything, name, settlement};
 
 #[tokio::test]
 async fn an_event_is_claimed_by_each_destination_with_its_body() {
@@ -127,6 +127,30 @@ async fn claims_come_oldest_due_first() {
     let second = store.claim(&name("crm"), 3, LEASE, Order::None).await.unwrap();
     let claimed: Vec<_> = first.iter().chain(&second).map(|claim| claim.event.id).collect();
     assert_eq!(claimed, ids);
+}
+
+/// What came in, or was put off, before the clock was set back seems to be far in the future. It is not held up.
+#[tokio::test]
+async fn a_clock_that_is_set_back_holds_nothing_up() {
+    for order in [Order::None, Order::Call] {
+        let bench = Bench::new();
+        let store = bench.open();
+        for number in 0..3 {
+            store.accept(bench.event(number, &["crm"])).await.unwrap();
+        }
+        let claim = claim_one(&store, "crm").await;
+        let later = bench.now().plus(Duration::from_secs(3_600));
+        store.settle(vec![settlement(&claim, Verdict::RetryAt(later), bench.now())]).await.unwrap();
+
+        bench.set_back(10 * DAY);
+        let mut claimed = Vec::new();
+        while let Some(claim) = store.claim(&name("crm"), 1, LEASE, order).await.unwrap().pop() {
+            claimed.push(claim.event.id);
+            store.settle(vec![settlement(&claim, Verdict::Done, bench.now())]).await.unwrap();
+        }
+        assert_eq!(claimed.len(), 3, "{order:?}");
+        assert!(order == Order::None || claimed.is_sorted(), "{claimed:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod arrivals;
 mod bench;
 mod broken_disk;
 mod claims;
+mod clock_jumps;
 mod conformance;
 mod damage;
 mod failures;

@@ -11,6 +11,9 @@
 //! - The head could be claimed: it is, in the delivery's place. So a live event brings along what its call still has in the
 //!   backlog, and nothing waits for a head that others keep from its turn.
 //!
+//! A clock may be set back between two runs. What seems to have come in later than now is live, and what seems to be put off
+//! for longer than anything can be ([`FARTHEST`]) is due.
+//!
 //! A claim therefore looks at what it claims, what is held, what waits for something held, and, once for each attempt of its
 //! head, what waits for a failed one; not at what lies behind.
 
@@ -32,6 +35,9 @@ use crate::{
 
 /// For how long after its receipt an event counts as live.
 const LIVE: Duration = Duration::from_secs(60);
+/// How far off a delivery can be due. A day is the most for the configured pause and for `Retry-After`, and the dice add a
+/// fifth to it.
+const FARTHEST: Duration = Duration::from_secs(30 * 60 * 60);
 /// Deliveries that one claim puts behind their heads at most: each is a record to be written, and the claims wait for it.
 const MAX_PUT_BEHIND: usize = 256;
 
@@ -51,13 +57,13 @@ pub(super) struct Wanted {
 }
 
 /// One claim on its way through what is due.
-struct Search<'a, I> {
+struct Search<'a, F, A> {
     reader: &'a Reader,
     wanted: &'a Wanted,
     now: Timestamp,
-    live: I,
-    backlog: I,
-    again: I,
+    live: F,
+    backlog: F,
+    again: A,
     /// The heads that were found so far, by call.
     heads: HashMap<String, EventId>,
     behind: Vec<(DeliveryId, EventId)>,
@@ -82,13 +88,14 @@ impl Reader {
     /// See [`crate::store::Store::claim`].
     pub(super) fn claim(&self, wanted: &Wanted, now: Timestamp) -> Result<Claimed, ReadError> {
         let live_from = now.minus(LIVE);
+        let misdated = self.due(Table::Again, &wanted.destination, now.plus(FARTHEST), Timestamp::MAX);
         let mut search = Search {
             reader: self,
             wanted,
             now,
-            live: self.due(Table::Due, &wanted.destination, live_from, just_after(now)),
+            live: self.due(Table::Due, &wanted.destination, live_from, Timestamp::MAX),
             backlog: self.due(Table::Due, &wanted.destination, Timestamp::EPOCH, live_from),
-            again: self.due(Table::Again, &wanted.destination, Timestamp::EPOCH, just_after(now)),
+            again: self.due(Table::Again, &wanted.destination, Timestamp::EPOCH, just_after(now)).chain(misdated),
             heads: HashMap::new(),
             behind: Vec::new(),
         };
@@ -162,7 +169,11 @@ impl Reader {
     }
 }
 
-impl<I: Iterator<Item = Result<Item, IndexError>>> Search<'_, I> {
+impl<F, A> Search<'_, F, A>
+where
+    F: Iterator<Item = Result<Item, IndexError>>,
+    A: Iterator<Item = Result<Item, IndexError>>,
+{
     /// The next delivery, taken; `None` when there is no other.
     fn next(&mut self) -> Result<Option<Taken>, ReadError> {
         let kinds = self.reader.leases.lock().turns(&self.wanted.destination).preference();
@@ -177,12 +188,12 @@ impl<I: Iterator<Item = Result<Item, IndexError>>> Search<'_, I> {
 
     fn next_of(&mut self, kind: Kind) -> Result<Option<Taken>, ReadError> {
         while self.behind.len() < MAX_PUT_BEHIND {
-            let stretch = match kind {
-                Kind::Live => &mut self.live,
-                Kind::Backlog => &mut self.backlog,
-                Kind::Again => &mut self.again,
+            let item = match kind {
+                Kind::Live => self.live.next(),
+                Kind::Backlog => self.backlog.next(),
+                Kind::Again => self.again.next(),
             };
-            let Some(item) = stretch.next() else { return Ok(None) };
+            let Some(item) = item else { return Ok(None) };
             let (key, _) = item?;
             if let Some((_, due, event)) = parse_timed_key(&key)
                 && let Some(taken) = self.take(event, due)?
@@ -215,7 +226,7 @@ impl<I: Iterator<Item = Result<Item, IndexError>>> Search<'_, I> {
         let Some(head) = self.head(&leases, &entry, event)? else {
             return Ok(Some(Taken { token: leases.grant(destination, event, until), event, entry }));
         };
-        if head.is_free && head.due > self.now {
+        if head.is_free && head.due > self.now && head.due.since(self.now) <= FARTHEST {
             self.behind.push((DeliveryId { event, destination: destination.clone() }, head.event));
             return Ok(None);
         }

@@ -184,11 +184,11 @@ fn seed() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_the_relay_is_killed_what_it_answered_arrives_everywhere() {
-    trial(if is_long_run() { 200 } else { 12 }, Harm::None).await;
+    trial(if is_long_run() { 380 } else { 12 }, Harm::None).await;
 }
 
 /// The more there is the longer a rebuild takes, so the long run has fewer of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_the_relay_is_killed_and_its_index_is_damaged_what_it_answered_arrives_everywhere() {
-    trial(if is_long_run() { 100 } else { 12 }, Harm::Index).await;
+    trial(if is_long_run() { 120 } else { 12 }, Harm::Index).await;
 }

@@ -205,7 +205,7 @@ async fn a_flood_of_strangers_and_few_descriptors_keep_no_authentic_event_out() 
     let stop = CancellationToken::new();
     let strangers = flood(home.public(), &stop);
 
-    let events = if is_long_run() { 100 } else { 5 };
+    let events = if is_long_run() { 25 } else { 5 };
     let Met { ids, took: [kept, new], broken } = sources_meet(home.public(), events).await;
     let health = Request::new("GET /healthz HTTP/1.1").send(home.public()).await;
     assert_eq!(health.status, 200);

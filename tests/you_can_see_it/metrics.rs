@@ -11,6 +11,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde_json::{Value, json};
+
 use crate::support::{
     eventually, fixtures,
     relay::WholeRelay,
@@ -260,32 +262,37 @@ async fn who_does_not_ask_for_openmetrics_gets_the_older_format() {
     assert_eq!(older.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert!(older.body.contains("# TYPE atoms_relay_events_accepted_total counter\n"), "{}", older.body);
     assert!(!older.body.contains("# EOF") && !older.body.contains("trace_id"), "{}", older.body);
-    check_with_promtool(&older.body);
+    promtool(&["check", "metrics"], &older.body);
     relay.stop().await;
 }
 
-/// Has Prometheus' own program read the older format and look at the names; `scripts/test` says where it is.
+/// Has Prometheus' own program check something; `scripts/test` says where it is, or that there is none.
 #[expect(clippy::disallowed_methods, reason = "the environment of a test run, not of a relay")]
-fn check_with_promtool(text: &str) {
+fn promtool(arguments: &[&str], input: &str) {
     let Some(promtool) = std::env::var_os("PROMTOOL") else { return };
     let mut check = Command::new(promtool);
-    check.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    check.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut check = check.spawn().unwrap();
-    check.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    check.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = check.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documentation_names_exactly_the_metrics_that_there_are() {
     let sink = Sink::start().await;
     let relay = WholeRelay::start(&config(&sink)).await;
-    let names = Scrape::of(&relay).await.names();
+    let scrape = Scrape::of(&relay).await;
+    let names = scrape.names();
     let documentation = file("docs/metrics.md");
     let rows = documentation.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let documented: BTreeSet<_> = rows.map(|(name, _)| name.to_owned()).collect();
     assert_eq!(documented.difference(&names).collect::<Vec<_>>(), Vec::<&String>::new(), "documented, but not there");
     assert_eq!(names.difference(&documented).collect::<Vec<_>>(), Vec::<&String>::new(), "there, but not documented");
+    let words = scrape.samples.keys().flat_map(|series| labels_in(series));
+    let unexplained: BTreeSet<_> = words.filter(|(_, word)| !documentation.contains(&format!("`{word}`"))).collect();
+    assert!(unexplained.is_empty(), "docs/metrics.md doesn't explain {unexplained:?}");
     relay.stop().await;
 }
 
@@ -306,7 +313,8 @@ async fn alerts_and_dashboard_ask_for_series_that_there_are() {
             Vec::<&&str>::new(),
             "{shipped} asks for what there isn't"
         );
-        for label in labels_in(&text) {
+        for (label, word) in labels_in(&text) {
+            let label = format!("{label}={word}");
             assert!(
                 samples.keys().any(|series| series.contains(&label)),
                 "{shipped} asks for {label}, which is never told"
@@ -316,16 +324,28 @@ async fn alerts_and_dashboard_ask_for_series_that_there_are() {
     relay.stop().await;
 }
 
-/// The labels whose words are the relay's own that a text asks for, as `label=word`.
-fn labels_in(text: &str) -> Vec<String> {
-    const OURS: [&str; 6] = ["reason", "outcome", "condition", "state", "check", "code"];
+/// The labels whose words are the relay's own, with the words that a text has for them.
+fn labels_in(text: &str) -> Vec<(String, String)> {
+    const OURS: [&str; 5] = ["reason", "outcome", "condition", "state", "check"];
     let text = text.replace("\\\"", "\"");
     let selectors = text.split('{').filter_map(|rest| rest.split_once('}')).flat_map(|(labels, _)| labels.split(','));
     let labels = selectors.filter_map(|selector| selector.split_once('=')).filter(|(label, _)| OURS.contains(label));
-    let words = labels.flat_map(|(label, words)| {
-        words.trim_matches(['~', '"']).split('|').map(move |word| (label, word)).collect::<Vec<_>>()
-    });
-    words.filter(|(_, word)| !word.contains('.')).map(|(label, word)| format!("{label}={word}")).collect()
+    let words = |words: &str| words.trim_matches(['~', '"']).split('|').map(str::to_owned).collect::<Vec<_>>();
+    labels.flat_map(|(label, all)| words(all).into_iter().map(|word| (label.to_owned(), word))).collect()
+}
+
+#[test]
+fn the_dashboard_asks_in_words_that_prometheus_understands() {
+    let dashboard: Value = serde_json::from_str(&file("monitoring/grafana.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
+    let asked: Vec<_> =
+        targets.map(|target| target["expr"].as_str().unwrap().replace("$__rate_interval", "5m")).collect();
+    assert!(asked.len() > 30, "{asked:?}");
+    let rules: Vec<_> =
+        asked.iter().enumerate().map(|(n, expr)| json!({ "record": format!("panel:{n}"), "expr": expr })).collect();
+    let rules = json!({ "groups": [{ "name": "dashboard", "rules": rules }] }).to_string();
+    promtool(&["check", "rules", "/dev/stdin"], &rules);
 }
 
 #[test]

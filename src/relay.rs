@@ -25,7 +25,7 @@ use crate::{
         Store, StoreError,
         embedded::{Embedded, OpenError, Options, Report, Retention},
     },
-    telemetry::{Metrics, Opening},
+    telemetry::Metrics,
 };
 
 /// How long attempts may go on after a stop. The systemd unit allows more than this and the deadlines of ingest.
@@ -137,8 +137,7 @@ async fn open_store(queue: &Queue, clock: &Clock, metrics: &mut Metrics) -> Resu
     let store = opened.map_err(|_| StartError::Bug("the queue"))??;
     let report = store.report();
     tell(report);
-    let index_rebuilds = report.rebuilt.is_some().into();
-    metrics.store_opened(Opening { index_rebuilds, damaged_bytes: report.damaged_bytes });
+    metrics.store_opened(report.rebuilt.is_some().into());
     Ok(Arc::new(store))
 }
 

@@ -47,6 +47,9 @@ impl Admin {
             disk_bytes: stats.disk_bytes,
             disk_free: stats.disk_free,
             disk_full_in: stats.disk_full_in,
+            damaged_places: stats.damage.places,
+            damaged_bytes: stats.damage.bytes,
+            damaged_events: stats.damage.events,
         };
         Reading {
             checks: self.readiness().checks.into_iter().map(|CheckView { check, ok, .. }| (check, ok)).collect(),

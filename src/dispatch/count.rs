@@ -13,11 +13,10 @@ pub(super) fn input(metrics: &LaneMetrics, input: &Input, now: Timestamp) {
     match input {
         Input::Ended(ended) => ended.iter().for_each(|ended| attempt(metrics, ended, now)),
         Input::Settled(settlements, Ok(answers)) => {
-            for (settlement, answer) in settlements.iter().zip(answers) {
-                if let (Verdict::Dead(reason), Settled::Recorded) = (settlement.verdict, answer) {
-                    metrics.died(reason);
-                }
-            }
+            let answered = settlements.iter().zip(answers);
+            answered
+                .filter(|(_, answer)| **answer == Settled::Recorded)
+                .for_each(|(done, _)| verdict(metrics, done.verdict));
         }
         _ => {}
     }
@@ -28,6 +27,14 @@ fn attempt(metrics: &LaneMetrics, ended: &Ended, now: Timestamp) {
     metrics.attempted(event, end, ended.attempt.took);
     if end == AttemptEnd::Delivered {
         metrics.delivered(event, now.since(ended.delivery.since));
+    }
+}
+
+fn verdict(metrics: &LaneMetrics, verdict: Verdict) {
+    match verdict {
+        Verdict::Dead(reason) => metrics.died(reason),
+        Verdict::Expired => metrics.expired(),
+        Verdict::Done | Verdict::RetryAt(_) | Verdict::Release => {}
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -160,7 +160,9 @@ async fn every_series_is_there_from_the_first_scrape() {
         "queue_deliveries{destination=slack,state=dead}",
         "queue_oldest_age_seconds{destination=crm}",
         "destination_condition{condition=stopped,destination=crm}",
-        "store_damaged_bytes_total{}",
+        "deliveries_expired_total{destination=crm}",
+        "store_damaged_bytes{}",
+        "store_damaged_events{}",
         "store_index_rebuilds_total{}",
         "store_failed{}",
     ] {
@@ -232,6 +234,36 @@ async fn what_happens_is_counted_once_and_leads_to_its_trace() {
     let examples: BTreeSet<_> = of_crm.map(|(_, trace)| trace.clone()).collect();
     assert!(!examples.is_empty() && examples.is_subset(&sent), "{examples:?} {sent:?}");
     relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_was_damaged_shows() {
+    let sink = Sink::start().await;
+    let relay = WholeRelay::start(&config(&sink)).await;
+    for id in ["first", "second", "third"] {
+        assert_eq!(Request::signed(fixtures::event(id)).send(relay.public).await.status, 200);
+    }
+    let directory = relay.stop().await;
+    let mut journal = fs::read_dir(directory.path().join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let holds_second = |path: &PathBuf| place_of(b"second", &fs::read(path).unwrap()).is_some();
+    let segment = journal.find(holds_second).unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let place = place_of(b"second", &bytes).unwrap();
+    bytes[place] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    fs::remove_dir_all(directory.path().join("index")).unwrap();
+
+    let relay = WholeRelay::start_in(directory, &config(&sink)).await;
+    let scrape = Scrape::of(&relay).await;
+    assert_eq!(scrape.value("store_damaged_places{}"), 1.0);
+    assert!(scrape.value("store_damaged_bytes{}") > 50.0);
+    assert_eq!(scrape.value("store_index_rebuilds_total{}"), 1.0);
+    assert_eq!(scrape.value("store_events{}"), 2.0);
+    relay.stop().await;
+}
+
+fn place_of(word: &[u8], bytes: &[u8]) -> Option<usize> {
+    bytes.windows(word.len()).position(|window| window == word)
 }
 
 #[tokio::test(flavor = "multi_thread")]

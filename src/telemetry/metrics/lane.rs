@@ -106,6 +106,7 @@ pub(super) struct LaneFamilies {
     durations: Family<Labels<1>, Durations, fn() -> Durations>,
     end_to_end: Family<Labels<1>, Durations, fn() -> Durations>,
     dead: Family<Labels<2>, Counter>,
+    expired: Family<Labels<1>, Counter>,
 }
 
 impl LaneFamilies {
@@ -115,10 +116,13 @@ impl LaneFamilies {
             durations: Family::new_with_constructor(|| Durations::within(ATTEMPT_BOUNDS)),
             end_to_end: Family::new_with_constructor(|| Durations::within(END_TO_END_BOUNDS)),
             dead: Family::default(),
+            expired: Family::default(),
         };
         registry.register("delivery_attempts", "Attempts that are over, by how they ended", families.attempts.clone());
         let help = "Deliveries that were given up, by reason";
         registry.register("dead_letters", help, families.dead.clone());
+        let help = "Deliveries that were retired because they were too old to be of use";
+        registry.register("deliveries_expired", help, families.expired.clone());
         let help = "How long attempts took, from the request to the end of its answer";
         registry.register_with_unit("delivery_attempt_duration", help, Unit::Seconds, families.durations.clone());
         let help = "From the receipt of an event, or its replay, to its delivery";
@@ -134,6 +138,7 @@ impl LaneFamilies {
             durations: self.durations.get_or_create_owned(&alone),
             end_to_end: self.end_to_end.get_or_create_owned(&alone),
             dead: Split::new(&self.dead, of, "reason", &DEAD_REASONS),
+            expired: self.expired.get_or_create_owned(&alone),
         }
     }
 }
@@ -145,6 +150,7 @@ pub struct LaneMetrics {
     durations: Durations,
     end_to_end: Durations,
     dead: Split<DeadReason>,
+    expired: Counter,
 }
 
 impl LaneMetrics {
@@ -162,5 +168,10 @@ impl LaneMetrics {
     /// A delivery was given up.
     pub fn died(&self, reason: DeadReason) {
         self.dead.count(reason);
+    }
+
+    /// A delivery was retired for its age.
+    pub fn expired(&self) {
+        self.expired.inc();
     }
 }

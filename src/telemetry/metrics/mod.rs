@@ -56,15 +56,6 @@ pub struct Metrics {
     started_at: Timestamp,
 }
 
-/// What opening the store found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Opening {
-    /// How often the index was made anew.
-    pub index_rebuilds: u64,
-    /// Bytes of the journal that are damaged, and were skipped.
-    pub damaged_bytes: u64,
-}
-
 impl Metrics {
     /// Metrics of a relay that starts at `started_at`. Nothing is counted yet.
     #[must_use]
@@ -102,12 +93,10 @@ impl Metrics {
         self.syncs.clone()
     }
 
-    /// Counts what opening the store found.
-    pub fn store_opened(&mut self, opening: Opening) {
+    /// Counts how often opening the store had to make its index anew.
+    pub fn store_opened(&mut self, index_rebuilds: u64) {
         let help = "Times that the queue's index had to be made anew from the journal";
-        self.registry.register("store_index_rebuilds", help, ConstCounter::new(opening.index_rebuilds));
-        let help = "Bytes of the queue's journal that were found damaged, and skipped";
-        self.registry.register_with_unit("store_damaged", help, Unit::Bytes, ConstCounter::new(opening.damaged_bytes));
+        self.registry.register("store_index_rebuilds", help, ConstCounter::new(index_rebuilds));
     }
 
     /// All that was counted, and what `reading` says of this moment.

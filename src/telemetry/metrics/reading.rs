@@ -38,6 +38,12 @@ pub struct StoreReading {
     pub disk_free: Option<u64>,
     /// How long it takes until the disk is too full; `None` while nothing grows.
     pub disk_full_in: Option<Duration>,
+    /// Places in the journal that were found damaged since the start, and skipped.
+    pub damaged_places: u64,
+    /// The bytes of these places.
+    pub damaged_bytes: u64,
+    /// Events that are known and can't be read.
+    pub damaged_events: u64,
 }
 
 /// How a destination is.
@@ -72,6 +78,7 @@ impl Reading {
             ready,
         );
         self.store.add_to(&mut registry);
+        self.store.add_damage_to(&mut registry);
         add_destinations(&self.destinations, &mut registry);
         registry
     }
@@ -99,6 +106,15 @@ impl StoreReading {
         let full_in = Level::default();
         full_in.set(self.disk_full_in.map_or(f64::INFINITY, |left| left.as_secs_f64()));
         registry.register_with_unit("store_disk_full_in", help, Unit::Seconds, full_in);
+    }
+
+    fn add_damage_to(&self, registry: &mut Registry) {
+        let help = "Places in the queue's journal that were found damaged since the start, and skipped";
+        registry.register("store_damaged_places", help, level(self.damaged_places));
+        let help = "Their bytes";
+        registry.register_with_unit("store_damaged", help, Unit::Bytes, level(self.damaged_bytes));
+        let help = "Events that the queue knows and can't read";
+        registry.register("store_damaged_events", help, level(self.damaged_events));
     }
 }
 

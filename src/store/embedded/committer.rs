@@ -343,6 +343,10 @@ impl Committer {
     }
 
     fn remove_segments(&self, segments: &[u64]) -> Result<(), CommitError> {
+        if !segments.is_empty() {
+            // After a crash the journal is replayed from where sled is complete: that must not be in a file that is gone.
+            self.index.flush()?;
+        }
         segments.iter().try_for_each(|segment| Ok(self.segments.remove(*segment)?))
     }
 }

@@ -159,10 +159,12 @@ impl<'a> Draft<'a> {
     /// Makes `event` the one that duplicates are told of, unless a newer one is: after the deduplication period the same
     /// event counts as new, while the old one may still be here.
     fn take_key(&mut self, event: EventId, key: DedupKey) -> Result<(), IndexError> {
-        if self.first_with(key)?.is_none_or(|present| present <= event) {
-            self.dedup.insert(key, Some(event));
-            self.changes.insert(Table::Dedup, key.as_bytes(), encode(&event));
+        match self.first_with(key)? {
+            Some(present) if present > event => return Ok(()),
+            Some(_) => self.changes.insert(Table::Dedup, key.as_bytes(), encode(&event)),
+            None => self.changes.insert_new(Table::Dedup, key.as_bytes(), encode(&event)),
         }
+        self.dedup.insert(key, Some(event));
         Ok(())
     }
 
@@ -187,7 +189,7 @@ impl<'a> Draft<'a> {
 
     fn add_keys(&mut self, event: EventId, entry: &Entry) -> Result<(), IndexError> {
         if let Some(call) = call_of(entry) {
-            self.changes.insert(Table::Call, &call_key(call, event), Vec::new());
+            self.changes.insert_new(Table::Call, &call_key(call, event), Vec::new());
         }
         self.take_key(event, entry.dedup_key)?;
         self.segments.insert(entry.position.segment);
@@ -209,7 +211,7 @@ impl<'a> Draft<'a> {
         lock(self.totals).add_delivery(delivery);
         self.destinations.insert(delivery.destination.clone());
         if let Some((table, at)) = listed(event, delivery) {
-            self.changes.insert(table, &timed_key(&delivery.destination, at, event), Vec::new());
+            self.changes.insert_new(table, &timed_key(&delivery.destination, at, event), Vec::new());
         }
         if delivery.state.is_waiting() {
             self.woken.insert(delivery.destination.clone());

@@ -1,0 +1,395 @@
+//! sled: where things stand, so that they can be found. Derived from the journal, and thrown away when in doubt.
+//!
+//! | table | key | value |
+//! | --- | --- | --- |
+//! | `Event` | event id | [`Entry`]: journal position, what it says of itself, its deliveries |
+//! | `Due` | destination, 0, due ms, event id; of deliveries that stand where they began | |
+//! | `Again` | the same, of those that were tried, put off or replayed | |
+//! | `Dead` | destination, 0, ms of death, event id | |
+//! | `Call` | length of call id, call id, event id | |
+//! | `Dedup` | deduplication key | event id |
+//! | `Remembered` | id of an event that is gone | its deduplication key |
+//! | `Segment` | segment number | live events and their bytes |
+//! | `Meta` | see [`meta`] | journal position up to which all this is complete; counters; pauses |
+//! | `Filter` | see [`shelves`] | |
+//!
+//! Integers are big-endian, so that keys sort like what they mean. Values are small and hold no body.
+//!
+//! ```text
+//!  apply ──▶ recent changes ── when there are enough of them ──▶ sled: pages of many items each
+//!              (in memory)                                        │
+//!                  └───────────────▶ get, scan ◀──────────────────┘
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. What was applied is seen at once, by whoever reads: [`recent`] comes before sled.
+//! 2. sled holds the index as it was at the end of some batch: all recent changes are written in one batch of sled's, and
+//!    `applied` and the numbers with them. What it lacks is in the journal behind `applied`.
+//! 3. One thread applies ([`super::committer`]); a write to sled keeps it waiting, and no reader.
+
+mod changes;
+mod entry;
+mod error;
+mod keys;
+mod opening;
+mod pages;
+mod recent;
+mod scan;
+mod shelves;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use self::{
+    changes::Change,
+    opening::{LastHandle, open_when_let_go_of, sync_folder},
+    pages::{Pages, as_update},
+    recent::{Recent, Towards},
+    scan::Scan,
+    shelves::Shelves,
+};
+use crate::model::{DedupKey, EventId};
+
+pub(super) use changes::Changes;
+pub(super) use entry::{Entry, Tracked};
+pub(super) use error::IndexError;
+pub(super) use keys::{call_key, call_prefix, event_at_end, parse_timed_key, timed_key, timed_prefix};
+
+/// The layout of what is in here: another one is made anew. Raise it with each change of a table, an [`Entry`], or what else
+/// is encoded here.
+pub(super) const INDEX_FORMAT: u32 = 2;
+
+/// Keys of the `Meta` table.
+pub(super) mod meta {
+    /// The [`super::Position`] after the last journal record that the index knows of.
+    pub(in super::super) const APPLIED: &[u8] = b"applied";
+    /// [`super::INDEX_FORMAT`] of whoever made the index.
+    pub(in super::super) const FORMAT: &[u8] = b"format";
+    /// [`super::super::totals::Counts`] over all events.
+    pub(in super::super) const COUNTS: &[u8] = b"counts";
+    /// Followed by a destination's name: its counters.
+    pub(in super::super) const DESTINATION: &[u8] = b"destination:";
+    /// Followed by a destination's name: the pause that people put on it.
+    pub(in super::super) const PAUSE: &[u8] = b"pause:";
+}
+
+/// The open index.
+#[derive(Clone)]
+pub(super) struct Index {
+    db: sled::Db,
+    pages: Pages,
+    recent: Arc<Recent>,
+    shelves: Arc<RwLock<Shelves>>,
+    /// Held by whoever changes anything.
+    writer: Arc<Mutex<()>>,
+    path: PathBuf,
+    /// After the others, so that it is the last that goes.
+    _last: Arc<LastHandle>,
+}
+
+/// The tables. The number starts the keys in sled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Table {
+    Event = 1,
+    Due = 2,
+    Dead = 3,
+    Call = 4,
+    Dedup = 5,
+    Remembered = 6,
+    Segment = 7,
+    Meta = 8,
+    Again = 9,
+    Filter = 10,
+}
+
+impl Table {
+    /// Those whose keys come in some order.
+    const SORTED: [Self; 7] =
+        [Self::Event, Self::Due, Self::Dead, Self::Remembered, Self::Segment, Self::Meta, Self::Again];
+
+    fn key(self, key: &[u8]) -> Vec<u8> {
+        [&[self as u8], key].concat()
+    }
+}
+
+/// From where to where a table is scanned.
+pub(super) type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// Key and value.
+pub(super) type Item = (Vec<u8>, Vec<u8>);
+
+/// What a scan gives.
+pub(super) type Items = Box<dyn Iterator<Item = Result<Item, IndexError>> + Send>;
+
+/// All keys.
+pub(super) const EVERYTHING: Range = (Bound::Unbounded, Bound::Unbounded);
+
+/// The keys that start with `prefix`.
+pub(super) fn prefixed(prefix: Vec<u8>) -> Range {
+    let end = prefix.iter().rposition(|byte| *byte != u8::MAX).and_then(|place| {
+        let mut end = prefix.get(..=place)?.to_vec();
+        *end.last_mut()? += 1;
+        Some(end)
+    });
+    (Bound::Included(prefix), end.map_or(Bound::Unbounded, Bound::Excluded))
+}
+
+impl Index {
+    /// Opens or creates the index below `path`.
+    ///
+    /// # Errors
+    /// sled's. It may also panic on damage: callers guard against that.
+    pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
+        let db = open_when_let_go_of(path)?;
+        Ok(Self {
+            pages: Pages(db.clone()),
+            recent: Arc::default(),
+            shelves: Arc::new(RwLock::new(Shelves::load(&db)?)),
+            writer: Arc::default(),
+            path: path.to_owned(),
+            _last: Arc::new(LastHandle(Some(db.clone()))),
+            db,
+        })
+    }
+
+    /// Makes all changes or none. Everybody sees them from now on; sled has them when there are enough of them, or after
+    /// [`Index::flush`].
+    ///
+    /// # Errors
+    /// sled's.
+    pub(super) fn apply(&self, changes: Changes) -> Result<(), IndexError> {
+        let writing = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = self.recent.absorb(changes);
+        if is_due { self.write_recent(&writing) } else { Ok(()) }
+    }
+
+    /// Writes all recent changes to sled, in one batch.
+    fn write_recent(&self, _writing: &MutexGuard<'_, ()>) -> Result<(), IndexError> {
+        let mut batch = sled::Batch::default();
+        let before = self.shelves().clone();
+        let mut shelves = before.clone();
+        {
+            let held = self.recent.read();
+            shelves.update(&self.pages, &held.changes, &mut batch)?;
+            for table in Table::SORTED {
+                self.pages.update(&[table as u8], held.changes.of(table).map(as_update), &mut batch)?;
+            }
+        }
+        shelves.write(&before, &mut batch);
+        self.db.apply_batch(batch)?;
+        // Readers look at the recent changes first, then at the filters, then at sled; so these are let go of in that order.
+        *self.shelves.write().unwrap_or_else(PoisonError::into_inner) = shelves;
+        self.recent.clear();
+        Ok(())
+    }
+
+    fn shelves(&self) -> RwLockReadGuard<'_, Shelves> {
+        self.shelves.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The items of a table, in the order of their keys. Of calls a range is within one call; the whole of a scattered table is only for those who work alone with
+    /// the index: it comes without an order.
+    pub(super) fn scan(&self, table: Table, range: Range) -> Items {
+        self.towards(table, range, Towards::End)
+    }
+
+    /// The items of a table, from the last key to the first.
+    pub(super) fn scan_back(&self, table: Table, range: Range) -> Items {
+        self.towards(table, range, Towards::Start)
+    }
+
+    fn towards(&self, table: Table, range: Range, towards: Towards) -> Items {
+        if !table.is_scattered() {
+            return Box::new(Scan::new(self.clone(), table, range, towards));
+        }
+        let of_one_stem = match &range.0 {
+            Bound::Included(key) | Bound::Excluded(key) => shelves::stem(table, key),
+            Bound::Unbounded => None,
+        };
+        let Some(stem) = of_one_stem else { return self.of_shelves(table) };
+        match self.of_stem(table, stem, &range) {
+            Err(error) => Box::new(std::iter::once(Err(error))),
+            Ok(items) if towards == Towards::Start => Box::new(items.into_iter().rev().map(Ok)),
+            Ok(items) => Box::new(items.into_iter().map(Ok)),
+        }
+    }
+
+    /// The items of a scattered table in a range of one stem.
+    fn of_stem(&self, table: Table, stem: &[u8], range: &Range) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, IndexError> {
+        let recent = self.recent_of(table, range, usize::MAX, Towards::End);
+        let shelves = self.shelves().with(table, stem);
+        let mut stored = Vec::new();
+        for shelf in shelves {
+            stored.extend(self.pages.range(&shelves::space(table, shelf), range, usize::MAX, Towards::End)?);
+        }
+        Ok(scan::merged(stored, recent))
+    }
+
+    /// All items of a scattered table, shelf after shelf.
+    fn of_shelves(&self, table: Table) -> Items {
+        if let Err(error) = self.flush() {
+            return Box::new(std::iter::once(Err(error)));
+        }
+        let (pages, shelves) = (self.pages.clone(), self.shelves().of(table));
+        Box::new(shelves.into_iter().flat_map(move |shelf| pages.all(&shelves::space(table, shelf))))
+    }
+
+    /// Recent changes of a range of a table.
+    fn recent_of(&self, table: Table, range: &Range, limit: usize, towards: Towards) -> BTreeMap<Vec<u8>, Change> {
+        let found = self.recent.range(within(table, range.clone()), limit, towards);
+        found.into_iter().map(|(key, change)| (key.get(1..).unwrap_or_default().to_vec(), change)).collect()
+    }
+
+    /// The value of a key.
+    fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        if let Some(change) = self.recent.get(&table.key(key)) {
+            return Ok(change.into_value());
+        }
+        let Some(stem) = shelves::stem(table, key).filter(|_| table.is_scattered()) else {
+            return self.pages.get(&[table as u8], key);
+        };
+        let shelves = self.shelves().with(table, stem);
+        for shelf in shelves {
+            if let Some(value) = self.pages.get(&shelves::space(table, shelf), key)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a key is there.
+    ///
+    /// # Errors
+    /// sled's.
+    pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, IndexError> {
+        Ok(self.value(table, key)?.is_some())
+    }
+
+    /// The layout that it was made in; `None` when it holds nothing.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    pub(super) fn format(&self) -> Result<Option<u32>, IndexError> {
+        match self.get(Table::Meta, meta::FORMAT)? {
+            // The first layout had no mark, and a tree of sled for each table.
+            None if self.db.tree_names().iter().any(|name| name.as_ref() == b"meta") => Ok(Some(1)),
+            format => Ok(format),
+        }
+    }
+
+    /// Marks it as laid out in the present way.
+    ///
+    /// # Errors
+    /// sled's.
+    pub(super) fn set_format(&self) -> Result<(), IndexError> {
+        let mut changes = Changes::default();
+        changes.insert(Table::Meta, meta::FORMAT, encode(&INDEX_FORMAT));
+        self.apply(changes)
+    }
+
+    /// A value of ours; `None` when the key isn't there.
+    ///
+    /// # Errors
+    /// sled's, or that the value can't be read.
+    pub(super) fn get<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, IndexError> {
+        self.value(table, key)?.map(|value| decode(&value)).transpose()
+    }
+
+    /// An event's entry.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    pub(super) fn entry(&self, event: EventId) -> Result<Option<Entry>, IndexError> {
+        self.get(Table::Event, event.as_bytes())
+    }
+
+    /// The event that was first received under a deduplication key.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    pub(super) fn first_with(&self, key: DedupKey) -> Result<Option<EventId>, IndexError> {
+        self.get(Table::Dedup, key.as_bytes())
+    }
+
+    /// The deduplication key of an event that is gone.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    pub(super) fn remembered(&self, event: EventId) -> Result<Option<DedupKey>, IndexError> {
+        self.get(Table::Remembered, event.as_bytes())
+    }
+
+    /// Writes everything into `other`, which is empty.
+    ///
+    /// # Errors
+    /// sled's; a part may have been written.
+    pub(super) fn copy_into(&self, other: &Self) -> Result<(), IndexError> {
+        self.flush()?;
+        for item in &*self.db {
+            let (key, value) = item?;
+            other.db.insert(key, value)?;
+        }
+        let shelves = Shelves::load(&other.db)?;
+        *other.shelves.write().unwrap_or_else(PoisonError::into_inner) = shelves;
+        Ok(())
+    }
+
+    /// Hands what is in memory to the operating system. Not an fsync: sled has none.
+    ///
+    /// # Errors
+    /// sled's.
+    pub(super) fn flush(&self) -> Result<(), IndexError> {
+        let writing = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_recent(&writing)?;
+        drop(writing);
+        self.db.flush()?;
+        Ok(())
+    }
+
+    /// Makes all that it knows durable: the index of a store that was closed is believed also after a power cut.
+    ///
+    /// # Errors
+    /// sled's, or the disk's.
+    pub(super) fn persist(&self) -> Result<(), IndexError> {
+        self.flush()?;
+        sync_folder(&self.path).map_err(|error| IndexError::Sled(error.into()))
+    }
+
+    /// Bytes on disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or_default()
+    }
+}
+
+/// The keys in sled of a range of a table.
+fn within(table: Table, (from, to): Range) -> Range {
+    let from = match from {
+        Bound::Unbounded => Bound::Included(table.key(&[])),
+        bound => bound.map(|key| table.key(&key)),
+    };
+    let to = match to {
+        Bound::Unbounded => Bound::Excluded(vec![table as u8 + 1]),
+        bound => bound.map(|key| table.key(&key)),
+    };
+    (from, to)
+}
+
+/// The value that stands for `value`.
+pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
+    // Writing to memory fails for types that can't say their length; ours can.
+    postcard::to_stdvec(value).unwrap_or_default()
+}
+
+/// The value behind bytes of ours.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, IndexError> {
+    postcard::from_bytes(bytes).map_err(|_| IndexError::Unreadable)
+}

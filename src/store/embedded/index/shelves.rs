@@ -1,0 +1,254 @@
+//! Shelves: where the tables lie whose keys come in no order.
+//!
+//! Deduplication keys are hashes, and call ids are anybody's. In one sorted table each new one would change another page, so that a
+//! million of them would mean a million pages read and written. So they are put down in the order in which they come, on
+//! shelves of some thousand keys, each sorted by itself; and a filter in memory says of most shelves that a key isn't there,
+//! which is also the usual answer to "is this a duplicate?".
+//!
+//! A filter is a Bloom filter of eight parts; the key's hash says which. sled has them too, a value for each part:
+//!
+//! ```text
+//! sled's key     Filter u8 │ table u8 │ shelf u32 │ part u8         sled's value    keys u32 │ bits
+//! ```
+//!
+//! 16 bits a key and 6 probes: one lookup in a thousand goes to a shelf in vain. A million events take 2 MB a table.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    IndexError, Table,
+    changes::{Change, Changes},
+    pages::Pages,
+};
+
+/// Keys on a shelf, about: a shelf that has as many gets no more.
+const MAX_KEYS: u32 = 8 * 1024;
+const PARTS: usize = 8;
+/// Of one part: 16 bits for each of its keys.
+const PART_BYTES: usize = 2 * MAX_KEYS as usize / PARTS;
+const PROBES: u32 = 6;
+
+/// The number of a shelf.
+pub(super) type Shelf = u32;
+
+/// The filters of all shelves.
+#[derive(Default, Clone)]
+pub(super) struct Shelves(BTreeMap<(Table, Shelf), Filter>);
+
+#[derive(Clone)]
+struct Filter([Part; PARTS]);
+
+/// Shared until it changes, so that a copy of all filters costs little.
+type Part = Arc<Bits>;
+
+#[derive(Clone)]
+struct Bits {
+    /// Keys that are there now. A bit stays when its key goes.
+    keys: u32,
+    bits: Box<[u8]>,
+}
+
+/// Where the keys of a scattered table lie on a shelf.
+pub(super) fn space(table: Table, shelf: Shelf) -> Vec<u8> {
+    [&[table as u8][..], &shelf.to_be_bytes()].concat()
+}
+
+/// What of a scattered table's key its lookups know: all of a deduplication key; of a call's key, the call. `None` where a
+/// table isn't scattered, or the key is too short.
+pub(super) fn stem(table: Table, key: &[u8]) -> Option<&[u8]> {
+    match table {
+        Table::Dedup => (!key.is_empty()).then_some(key),
+        Table::Call => {
+            let (len, _) = key.split_first_chunk()?;
+            key.get(..len.len() + usize::from(u16::from_be_bytes(*len)))
+        }
+        _ => None,
+    }
+}
+
+impl Table {
+    /// Whether its keys lie on shelves.
+    pub(super) fn is_scattered(self) -> bool {
+        matches!(self, Self::Call | Self::Dedup)
+    }
+}
+
+impl Shelves {
+    /// Reads the filters that sled has.
+    pub(super) fn load(db: &sled::Db) -> Result<Self, IndexError> {
+        let mut shelves = Self::default();
+        for item in db.scan_prefix([Table::Filter as u8]) {
+            let (key, value) = item?;
+            shelves.put(&key, &value).ok_or(IndexError::Unreadable)?;
+        }
+        Ok(shelves)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        let [_, table, s0, s1, s2, s3, part] = *<&[u8; 7]>::try_from(key).ok()?;
+        let table = [Table::Call, Table::Dedup].into_iter().find(|known| *known as u8 == table)?;
+        let (keys, bits) = value.split_first_chunk()?;
+        let filter = self.0.entry((table, Shelf::from_be_bytes([s0, s1, s2, s3]))).or_default();
+        let place = filter.0.get_mut(usize::from(part)).filter(|_| bits.len() == PART_BYTES)?;
+        *place = Arc::new(Bits { keys: u32::from_le_bytes(*keys), bits: bits.into() });
+        Some(())
+    }
+
+    /// All shelves of a table, oldest first.
+    pub(super) fn of(&self, table: Table) -> Vec<Shelf> {
+        self.0.range((table, Shelf::MIN)..=(table, Shelf::MAX)).map(|((_, number), _)| *number).collect()
+    }
+
+    /// The shelves that may have keys with this stem, newest first.
+    pub(super) fn with(&self, table: Table, stem: &[u8]) -> Vec<Shelf> {
+        let hash = Hash::of(stem);
+        let shelves = self.0.range((table, Shelf::MIN)..=(table, Shelf::MAX)).rev();
+        shelves.filter(|(_, filter)| filter.part(hash).may_have(hash)).map(|((_, number), _)| *number).collect()
+    }
+
+    /// The shelf that takes new keys of a table.
+    pub(super) fn open(&self, table: Table) -> Shelf {
+        let newest = self.0.range((table, Shelf::MIN)..=(table, Shelf::MAX)).next_back();
+        match newest {
+            Some(((_, number), filter)) if filter.keys() < MAX_KEYS => *number,
+            Some(((_, number), _)) => number.saturating_add(1),
+            None => 0,
+        }
+    }
+
+    /// Notes that a shelf has one more key.
+    pub(super) fn add(&mut self, table: Table, number: Shelf, stem: &[u8]) {
+        let hash = Hash::of(stem);
+        let part = self.0.entry((table, number)).or_default().part_mut(hash);
+        part.keys += 1;
+        for bit in bits_of(hash) {
+            if let Some(byte) = part.bits.get_mut(bit / 8) {
+                *byte |= 1 << (bit % 8);
+            }
+        }
+    }
+
+    /// Notes that a shelf has one key less. The filter of an empty shelf goes, unless it is the newest: numbers aren't given twice.
+    pub(super) fn remove(&mut self, table: Table, number: Shelf, stem: &[u8]) {
+        let Some(filter) = self.0.get_mut(&(table, number)) else { return };
+        let part = filter.part_mut(Hash::of(stem));
+        part.keys = part.keys.saturating_sub(1);
+        if filter.keys() == 0 && self.of(table).last() != Some(&number) {
+            self.0.remove(&(table, number));
+        }
+    }
+
+    /// Puts the changes of all scattered tables down: adds to `batch` what makes them.
+    pub(super) fn update(
+        &mut self,
+        pages: &Pages,
+        changes: &Changes,
+        batch: &mut sled::Batch,
+    ) -> Result<(), IndexError> {
+        for table in [Table::Call, Table::Dedup] {
+            let mut by_shelf: BTreeMap<Shelf, BTreeMap<&[u8], Option<&[u8]>>> = BTreeMap::new();
+            for (key, change) in changes.of(table) {
+                let stem = stem(table, key).unwrap_or(key);
+                if !matches!(change, Change::New(_)) {
+                    for number in self.having(pages, table, key)? {
+                        self.remove(table, number, stem);
+                        by_shelf.entry(number).or_default().insert(key, None);
+                    }
+                }
+                if let Some(value) = change.value() {
+                    let number = self.open(table);
+                    self.add(table, number, stem);
+                    by_shelf.entry(number).or_default().insert(key, Some(value));
+                }
+            }
+            by_shelf.into_iter().try_for_each(|(number, items)| pages.update(&space(table, number), items, batch))?;
+        }
+        Ok(())
+    }
+
+    /// The shelves that have a key.
+    fn having(&self, pages: &Pages, table: Table, key: &[u8]) -> Result<Vec<Shelf>, IndexError> {
+        let mut having = Vec::new();
+        for number in self.with(table, stem(table, key).unwrap_or(key)) {
+            if pages.get(&space(table, number), key)?.is_some() {
+                having.push(number);
+            }
+        }
+        Ok(having)
+    }
+
+    /// Adds to `batch` what differs from `before`.
+    pub(super) fn write(&self, before: &Self, batch: &mut sled::Batch) {
+        for (at, filter) in &self.0 {
+            let old = before.0.get(at);
+            for (place, part) in (0_u8..).zip(&filter.0) {
+                let is_known =
+                    old.and_then(|old| old.0.get(usize::from(place))).is_some_and(|old| Arc::ptr_eq(old, part));
+                if !is_known {
+                    batch.insert(part_key(*at, place), [&part.keys.to_le_bytes(), &*part.bits].concat());
+                }
+            }
+        }
+        for at in before.0.keys().filter(|at| !self.0.contains_key(at)) {
+            (0_u8..).take(PARTS).for_each(|place| batch.remove(part_key(*at, place)));
+        }
+    }
+}
+
+fn part_key((table, shelf): (Table, Shelf), part: u8) -> Vec<u8> {
+    [&[Table::Filter as u8, table as u8][..], &shelf.to_be_bytes(), &[part]].concat()
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Arc::new(Bits { keys: 0, bits: vec![0; PART_BYTES].into() })))
+    }
+}
+
+impl Filter {
+    fn keys(&self) -> u32 {
+        self.0.iter().map(|part| part.keys).sum()
+    }
+
+    fn part(&self, hash: Hash) -> &Bits {
+        let [first, ..] = &self.0;
+        self.0.get(hash.part()).unwrap_or(first)
+    }
+
+    fn part_mut(&mut self, hash: Hash) -> &mut Bits {
+        let place = hash.part();
+        let [first, rest @ ..] = &mut self.0;
+        Arc::make_mut(place.checked_sub(1).and_then(|place| rest.get_mut(place)).unwrap_or(first))
+    }
+}
+
+impl Bits {
+    fn may_have(&self, hash: Hash) -> bool {
+        bits_of(hash).all(|bit| self.bits.get(bit / 8).is_some_and(|byte| byte & (1 << (bit % 8)) != 0))
+    }
+}
+
+/// The places of a key's bits in its part. The step is odd, so that it meets different ones.
+fn bits_of(Hash(low, high): Hash) -> impl Iterator<Item = usize> {
+    let step = (low >> 3) | 1;
+    (0..PROBES).map(move |probe| high.wrapping_add(probe.wrapping_mul(step)) as usize % (8 * PART_BYTES))
+}
+
+/// The hash of a stem, in two halves.
+#[derive(Clone, Copy)]
+struct Hash(u32, u32);
+
+impl Hash {
+    /// It is on disk, so it stays as it is: CRC-32C, spread over 64 bits as `SplitMix64` does it.
+    fn of(stem: &[u8]) -> Self {
+        let mut hash = u64::from(crc32c::crc32c(stem)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let [l0, l1, l2, l3, h0, h1, h2, h3] = (hash ^ (hash >> 31)).to_le_bytes();
+        Self(u32::from_le_bytes([l0, l1, l2, l3]), u32::from_le_bytes([h0, h1, h2, h3]))
+    }
+
+    fn part(self) -> usize {
+        self.0 as usize % PARTS
+    }
+}

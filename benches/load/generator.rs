@@ -59,6 +59,24 @@ pub(crate) async fn closed(target: &Target, bodies: &Bodies, connections: usize,
     gather(workers, start).await
 }
 
+/// Posts `count` events on `connections`, on each one after another.
+pub(crate) async fn count(target: &Target, bodies: &Bodies, connections: usize, count: u64) -> Load {
+    let (start, left) = (Instant::now(), Arc::new(AtomicU64::new(count)));
+    let mut workers = JoinSet::new();
+    for _ in 0..connections {
+        let (target, bodies, left) = (*target, bodies.clone(), Arc::clone(&left));
+        workers.spawn(async move {
+            let mut connection = Connection::open(target).await;
+            let mut latencies = Vec::new();
+            while left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                latencies.push(connection.post(&bodies, Instant::now()).await);
+            }
+            latencies
+        });
+    }
+    gather(workers, start).await
+}
+
 /// Posts `rate` events per second at random moments.
 pub(crate) async fn open(target: &Target, bodies: &Bodies, rate: f64, length: Duration) -> Load {
     let start = Instant::now();

@@ -10,10 +10,12 @@
 //! | `RELAY_BENCH_ROUNDS` | 2 | floor and relay in turns, so many times; the table shows medians |
 //! | `RELAY_BENCH_SECONDS` | 3 | length of each of the five measurements of a round |
 //! | `RELAY_BENCH_BINARY` | the one cargo has built | another relay to measure |
+//! | `RELAY_BENCH_BACKLOG` | 0 | instead of all that: what so many waiting events cost. See `scripts/backlog` |
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a benchmark prints, and may panic")]
 #![expect(clippy::indexing_slicing, reason = "a benchmark may panic")]
 
+mod backlog;
 mod bodies;
 mod floor;
 mod generator;
@@ -51,6 +53,11 @@ fn main() {
         return;
     }
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let backlog = setting("RELAY_BENCH_BACKLOG", 0);
+    if backlog > 0 {
+        runtime.block_on(backlog::measure(backlog));
+        return;
+    }
     runtime.block_on(measure(setting("RELAY_BENCH_ROUNDS", 2), Duration::from_secs(setting("RELAY_BENCH_SECONDS", 3))));
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -35,13 +35,32 @@ pub(crate) enum Destination {
     Down,
     /// A sink.
     Up(SocketAddr),
+    /// A sink that isn't there yet; what it has got is forgotten soon.
+    Later(SocketAddr),
 }
 
 /// A running server with a directory of its own. It is killed when it is dropped.
 pub(crate) struct Server {
+    command: Command,
     child: Child,
     address: SocketAddr,
     directory: TempDir,
+}
+
+/// How a server ends.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    /// It is asked to, and closes its queue.
+    Asked,
+    /// It is killed.
+    Killed,
+}
+
+/// What a process has of the machine's memory, in MB.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    pub(crate) peak: u64,
 }
 
 impl Server {
@@ -67,16 +86,56 @@ impl Server {
     async fn start(mut command: Command, directory: TempDir, address: SocketAddr) -> Self {
         let log = fs::File::create(directory.path().join("log")).unwrap();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let mut server = Self { child, address, directory };
-        let end = Instant::now() + START;
-        while !serves(address).await {
-            if server.child.try_wait().unwrap().is_some() || Instant::now() > end {
-                let log = fs::read_to_string(server.directory.path().join("log")).unwrap();
-                panic!("{command:?} does not serve:\n{log}");
+        let mut server = Self { command, child, address, directory };
+        server.wait(START).await;
+        server
+    }
+
+    /// Waits until it serves.
+    async fn wait(&mut self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while !serves(self.address).await {
+            if self.child.try_wait().unwrap().is_some() || Instant::now() > end {
+                let log = fs::read_to_string(self.directory.path().join("log")).unwrap();
+                panic!("{:?} does not serve:\n{log}", self.command);
             }
             sleep(Duration::from_millis(5)).await;
         }
-        server
+    }
+
+    /// Ends the process. Its directory stays.
+    pub(crate) fn end(&mut self, how: End) {
+        match how {
+            End::Asked => {
+                let pid = self.child.id().to_string();
+                assert!(Command::new("kill").arg(pid).status().unwrap().success());
+            }
+            End::Killed => self.child.kill().unwrap(),
+        }
+        self.child.wait().unwrap();
+    }
+
+    /// Starts the process again in its directory, and says how long it took until it served.
+    pub(crate) async fn again(&mut self, limit: Duration) -> Duration {
+        let start = Instant::now();
+        self.child = self.command.spawn().unwrap();
+        self.wait(limit).await;
+        start.elapsed()
+    }
+
+    /// Where its queue is.
+    pub(crate) fn queue(&self) -> PathBuf {
+        self.directory.path().join("queue")
+    }
+
+    /// The memory that it takes.
+    pub(crate) fn memory(&self) -> Memory {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let of = |field: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+            line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+        };
+        Memory { now: of("VmRSS:"), peak: of("VmHWM:") }
     }
 
     pub(crate) fn target(&self) -> Target {
@@ -105,7 +164,7 @@ fn directory() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -115,9 +174,10 @@ fn binary() -> String {
 }
 
 fn configuration(directory: &Path, address: SocketAddr, destination: &Destination) -> String {
+    let retention = if matches!(destination, Destination::Later(_)) { "1s" } else { "7d" };
     let destination = match destination {
         Destination::Down => free_address(),
-        Destination::Up(address) => *address,
+        Destination::Up(address) | Destination::Later(address) => *address,
     };
     format!(
         r#"
@@ -129,6 +189,7 @@ listen = "{admin}"
 
 [queue]
 path = "{queue}"
+retention = "{retention}"
 
 [source.atoms]
 path = "/webhook"

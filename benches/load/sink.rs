@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::Notify,
     task::JoinSet,
     time::timeout,
@@ -34,7 +34,11 @@ struct Arrivals {
 
 impl Sink {
     pub(crate) async fn start(bodies: &Bodies) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", bodies).await
+    }
+
+    pub(crate) async fn start_at(address: impl ToSocketAddrs, bodies: &Bodies) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let (address, arrivals, bodies) = (listener.local_addr().unwrap(), Arc::default(), bodies.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn({

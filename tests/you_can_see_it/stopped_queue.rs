@@ -163,14 +163,34 @@ async fn damage_in_the_journal_is_told_by_its_place_and_by_what_it_cost() {
     assert!(exported.err.contains(&format!("{}: gone from the journal", lost["id"].as_str().unwrap())));
 }
 
+/// Changes a table of the index. Its items lie in one page, as few as they are: the lengths of key and value, then both.
+fn change_table(index: &sled::Db, table: u8, change: impl FnOnce(&mut Vec<(Vec<u8>, Vec<u8>)>)) {
+    let page = index.scan_prefix([table]).next().map(Result::unwrap);
+    let (at, page) = page.unwrap_or_else(|| (vec![table].into(), sled::IVec::default()));
+    let (mut rest, mut items) = (&*page, Vec::new());
+    while let Some((head, after)) = rest.split_first_chunk::<6>() {
+        let [k0, k1, v0, v1, v2, v3] = *head;
+        let (key, after) = after.split_at(u16::from_le_bytes([k0, k1]).into());
+        let (value, after) = after.split_at(u32::from_le_bytes([v0, v1, v2, v3]) as usize);
+        items.push((key.to_vec(), value.to_vec()));
+        rest = after;
+    }
+    change(&mut items);
+    let item = |(key, value): &(Vec<u8>, Vec<u8>)| {
+        let lengths =
+            [&u16::try_from(key.len()).unwrap().to_le_bytes()[..], &u32::try_from(value.len()).unwrap().to_le_bytes()];
+        [&lengths.concat()[..], key, value].concat()
+    };
+    index.insert(at, items.iter().flat_map(item).collect::<Vec<u8>>()).unwrap();
+}
+
 #[tokio::test]
 async fn an_index_that_contradicts_the_journal_is_found_and_made_anew() {
     let queue = queue().await;
     let index = sled::Config::new().path(queue.path().join("index")).mode(sled::Mode::LowSpace).open().unwrap();
-    let keys = |table: u8| index.scan_prefix([table]).keys().map(Result::unwrap);
-    index.remove(keys(DUE).next_back().unwrap()).unwrap();
-    index.insert([&[DEAD], &b"nobody\0"[..], &[7; 24]].concat(), &[]).unwrap();
-    index.remove(keys(EVENTS).nth(2).unwrap()).unwrap();
+    change_table(&index, DUE, |items| drop(items.pop()));
+    change_table(&index, DEAD, |items| items.push(([&b"nobody\0"[..], &[7; 24]].concat(), Vec::new())));
+    change_table(&index, EVENTS, |items| drop(items.remove(2)));
     index.flush().unwrap();
     drop(index);
 

@@ -1,7 +1,7 @@
 //! The one thread that writes: journal first, then index, then answers.
 //!
 //! It takes whatever waits, decides each command in order, appends their records, syncs once for all of them, applies
-//! them to the index in one transaction and only then answers (group commit, without a timer: while one batch is being
+//! them to the index together and only then answers (group commit, without a timer: while one batch is being
 //! synced the next one gathers by itself). A command that was taken is carried out whole, whether or not anybody still
 //! waits for its answer.
 

@@ -7,7 +7,7 @@
 //!   ┌───────────┐ append, sync ┌─────────┐   read bodies  ┌────────┐
 //!   │ committer ├─────────────▶│ journal │◀───────────────┤ reader │
 //!   │ (1 thread)│              └─────────┘                └───┬────┘
-//!   │           │ transaction  ┌─────────┐   find             │
+//!   │           │ changes      ┌─────────┐   find             │
 //!   │           ├─────────────▶│  index  │◀───────────────────┘
 //!   └─────▲─────┘              └─────────┘
 //!         │ purge, forget, carry, drop, checkpoint
@@ -30,7 +30,7 @@
 //! # Invariants
 //!
 //! 1. An accept is answered after its record is synced and the index knows of it.
-//! 2. The index is complete up to its `applied` position, and that position changes in the same transaction.
+//! 2. The index is complete up to its `applied` position, and that position changes with it: in memory at once, in sled later.
 //! 3. The index never holds a body, and never what the journal doesn't.
 //! 4. Only the committer writes to journal and index. A failed write fails the store for good.
 //! 5. Segments are removed from the oldest on, when no live event is in them.

@@ -26,7 +26,8 @@
 //! 1. What was applied is seen at once, by whoever reads: [`recent`] comes before sled.
 //! 2. sled holds the index as it was at the end of some batch: all recent changes are written in one batch of sled's, and
 //!    `applied` and the numbers with them. What it lacks is in the journal behind `applied`.
-//! 3. One thread applies ([`super::committer`]); a write to sled keeps it waiting, and no reader.
+//! 3. One thread applies ([`super::committer`]); a write to sled keeps it waiting, and readers only for as long as sled itself
+//!    makes them.
 
 mod changes;
 mod entry;

@@ -110,18 +110,17 @@ impl SourceFamilies {
             quarantined: Family::default(),
             unrouted: Family::default(),
         };
-        let mut add = |name: &str, help: &str, counters: &Family<_, Counter>| {
-            registry.register(name, help, counters.clone());
-        };
-        add("ingest_requests", "Requests that came in, by the status of their answer", &families.requests);
-        add("ingest_refused", "Requests that were refused, by reason", &families.refused);
-        add("events_accepted", "Events that were stored for the first time and could be read", &families.accepted);
-        let mut add = |name: &str, help: &str, counters: &Family<_, Counter>| {
-            registry.register(name, help, counters.clone());
-        };
-        add("events_duplicate", "Events that were stored already when they came", &families.duplicates);
-        add("events_quarantined", "Authentic events that were stored but could not be read", &families.quarantined);
-        add("events_unrouted", "Events that were stored but fitted no route", &families.unrouted);
+        let help = "Requests that came in, by the status of their answer";
+        registry.register("ingest_requests", help, families.requests.clone());
+        registry.register("ingest_refused", "Requests that were refused, by reason", families.refused.clone());
+        let help = "Events that were stored for the first time and could be read";
+        registry.register("events_accepted", help, families.accepted.clone());
+        let help = "Events that were stored already when they came";
+        registry.register("events_duplicate", help, families.duplicates.clone());
+        let help = "Authentic events that were stored but could not be read";
+        registry.register("events_quarantined", help, families.quarantined.clone());
+        let help = "Events that were stored but fitted no route";
+        registry.register("events_unrouted", help, families.unrouted.clone());
         let help = "From the end of a request's head to its answer";
         registry.register_with_unit("ingest_request_duration", help, Unit::Seconds, families.durations.clone());
         let help = "Sizes of authentic bodies";

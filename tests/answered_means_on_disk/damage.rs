@@ -11,7 +11,7 @@ use std::{
 use atoms_relay::{
     model::{DeadReason, EventId, Order, Verdict},
     store::{
-        Acceptance, EventFilter, Store, StoreError,
+        Acceptance, Damage, EventFilter, Store, StoreError,
         embedded::{Embedded, Options},
     },
 };
@@ -282,12 +282,45 @@ async fn damage_in_the_journal_costs_the_record_that_it_hits_and_is_reported() {
     let (segment, mut bytes) = disk.files().into_iter().find(|(name, _)| is_segment(name)).unwrap();
     bytes[70_000] ^= 8;
     disk.replace(&segment, bytes);
+
+    let store = open(&options).unwrap();
+    assert_eq!(store.claim(&name("crm"), 100, LEASE, Order::Call).await.unwrap().len(), 9);
+    assert_eq!(store.stats().damage, Damage { events: 1, ..Damage::default() }, "met on the way");
+    store.close().await.unwrap();
+    drop(store);
     fs::remove_dir_all(bench.path().join("index")).unwrap();
 
     let store = open(&options).unwrap();
     assert_eq!(ids(&store).await.len(), 9);
     let damaged = store.report().damaged_bytes;
     assert!((20_000..21_000).contains(&damaged), "{damaged}");
+    assert_eq!(store.stats().damage, Damage { places: 1, bytes: damaged, events: 0 }, "found by the start");
+}
+
+/// The journal still has what was forgotten, and a start that made the index anew showed all of it until the next housekeeping.
+#[tokio::test]
+async fn what_was_forgotten_does_not_come_back_with_a_new_index() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let waiting = bench.event(1, &["down"]);
+    store.accept(waiting.clone()).await.unwrap();
+    store.accept(bench.event(2, &["crm"])).await.unwrap();
+    let claim = claim_one(&store, "crm").await;
+    store.settle(vec![settlement(&claim, Verdict::Done, bench.now())]).await.unwrap();
+    bench.pass(8 * DAY);
+    store.tidy().await.unwrap();
+    assert_eq!(ids(&store).await, [waiting.event.id]);
+    store.close().await.unwrap();
+    drop(store);
+    fs::remove_dir_all(bench.path().join("index")).unwrap();
+
+    let store = bench.open();
+    assert!(
+        store.report().rebuilt.is_some() && store.report().replayed > 2,
+        "the journal has it: {:?}",
+        store.report()
+    );
+    assert_eq!(ids(&store).await, [waiting.event.id]);
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ pub(crate) async fn count(target: &Target, bodies: &Bodies, connections: usize, 
         workers.spawn(async move {
             let mut connection = Connection::open(target).await;
             let mut latencies = Vec::new();
-            while left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                 latencies.push(connection.post(&bodies, Instant::now()).await);
             }
             latencies

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, ops::RangeBounds};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Timestamp;
+use crate::model::{Name, Timestamp};
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -83,18 +83,15 @@ fn apply(index: &Index, model: &mut Model, changes: &[(Table, u16, Option<u16>)]
         let key = key(*table, *number);
         // Some values are as long as a page, so that pages are split.
         let value = value.map(|len| vec![7; usize::from(len) * usize::from(len) / 30]);
-        match value {
-            Some(value) => {
-                if model.insert((*table, key.clone()), value.clone()).is_some() {
-                    batch.insert(*table, &key, value);
-                } else {
-                    batch.insert_new(*table, &key, value);
-                }
-            }
-            None => {
-                model.remove(&(*table, key.clone()));
-                batch.remove(*table, &key);
-            }
+        let Some(value) = value else {
+            model.remove(&(*table, key.clone()));
+            batch.remove(*table, &key);
+            continue;
+        };
+        if model.insert((*table, key.clone()), value.clone()).is_some() {
+            batch.insert(*table, &key, value);
+        } else {
+            batch.insert_new(*table, &key, value);
         }
     }
     index.apply(batch).unwrap();

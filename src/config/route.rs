@@ -8,15 +8,16 @@ use super::{
     problem::{Problem, Span},
     reader::Reader,
     section::{Keys, Section},
-    suggestion,
+    suggestion, template,
 };
 use crate::{
     model::Name,
     route::{Route, Routes},
-    template::{Expression, Flaw},
 };
 
 pub(super) const KEYS: Keys = Keys { known: &["name", "sources", "agents", "events", "when", "to"], later: &[] };
+
+const WHEN_EXAMPLE: &str = "\"call.status == 'completed'\"";
 
 /// The event types that Atoms sends (as of 2026-08). Others pass, but a route for one is more likely a slip.
 const EVENT_TYPES: &[&str] = &["pre-conversation", "post-conversation", "analytics-completed"];
@@ -54,7 +55,8 @@ fn read_one(number: usize, section: &Section<'_>, root: &Section<'_>, reader: &m
     let sources = sources.map(|field| read_names(&field, "source", root, reader).into_iter().collect());
     let agents = agents.map(|field| read_agents(&field, reader));
     let events = events.map(|field| read_events(&field, reader));
-    let when = section.field("when").and_then(|field| read_when(&field, reader));
+    let when =
+        section.field("when").and_then(|field| template::condition(&field, template::DOCUMENT, WHEN_EXAMPLE, reader));
     let to = read_to(section, root, reader)?;
     let name = name.map_or_else(|| format!("route {number}"), str::to_owned);
     Some(Route { name, sources, agents, events, when, to })
@@ -67,12 +69,6 @@ fn check_condition(field: &Field<'_>, reader: &mut Reader<'_>) {
         let help = format!("leave `{}` out to take all", field.key());
         reader.report(Problem::error(field.span(), message).help(help));
     }
-}
-
-fn read_when(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Expression> {
-    let text = field.text("\"call.status == 'completed'\"", reader)?;
-    let report = |flaw: Flaw| reader.report(Problem::error(field.span(), format!("`when` is no condition: {flaw}")));
-    Expression::compile(text).map_err(report).ok()
 }
 
 fn read_to(section: &Section<'_>, root: &Section<'_>, reader: &mut Reader<'_>) -> Option<Vec<Name>> {

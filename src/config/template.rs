@@ -1,4 +1,4 @@
-//! Templates in the file: compiled where they stand, each flaw underlined where it is, each name looked up.
+//! Templates and conditions in the file: compiled where they stand, each flaw underlined where it is, each name looked up.
 //!
 //! A name that no event ever has would make a dead letter of every event, so it is an error here. What an agent's owner
 //! names, such as variables and dispositions, can't be looked up.
@@ -9,10 +9,16 @@ use super::{
     reader::Reader,
     suggestion,
 };
-use crate::{template::Flaw, transform::Vars};
+use crate::{
+    template::{Expression, Flaw},
+    transform::Vars,
+};
 
-/// What templates see of an event (DESIGN 4.6). Where nothing stands behind a name, its parts are not ours to name.
-const DOCUMENT: &[(&str, &[&str])] = &[
+/// Names, each with all that can stand behind it. Where that is nothing, its parts are not ours to name.
+pub(super) type Names = &'static [(&'static str, &'static [&'static str])];
+
+/// What templates and conditions see of an event (DESIGN 4.6).
+pub(super) const DOCUMENT: Names = &[
     ("event", &["id", "type", "source", "received_at", "delivery_id", "recovered"]),
     ("agent", &["id"]),
     ("call", CALL),
@@ -38,8 +44,8 @@ const CALL: &[&str] = &[
 /// What the templates of a destination see besides.
 const DELIVERY: &[&str] = &["id", "attempt", "idempotency_key"];
 
-/// Functions of the language.
-const FUNCTIONS: &[&str] = &["dict", "range"];
+/// What the language brings.
+const FUNCTIONS: &[&str] = &["dict", "omit", "range"];
 
 /// Whether a text holds more than text.
 pub(super) fn is_template(text: &str) -> bool {
@@ -48,8 +54,67 @@ pub(super) fn is_template(text: &str) -> bool {
 
 /// Reports a flaw of the template in `field`.
 pub(super) fn report(field: &Field<'_>, flaw: &Flaw, reader: &mut Reader<'_>) {
+    report_as("template", field, flaw, reader);
+}
+
+fn report_as(what: &str, field: &Field<'_>, flaw: &Flaw, reader: &mut Reader<'_>) {
     let span = flaw.range.as_ref().map_or_else(|| field.span(), |range| reader.place(field, range));
-    reader.report(Problem::error(span, format!("`{}` is no template: {}", field.key(), flaw.message)));
+    reader.report(Problem::error(span, format!("`{}` is no {what}: {}", field.key(), flaw.message)));
+}
+
+/// The value as a condition over `names`, of one or more lines.
+pub(super) fn condition(field: &Field<'_>, names: Names, example: &str, reader: &mut Reader<'_>) -> Option<Expression> {
+    reader.reveal(field.span());
+    let Some(text) = field.value().as_str() else {
+        reader.report(field.wrong_type("a text in quotes", example));
+        return None;
+    };
+    let condition = Expression::compile(text).map_err(|flaw| report_as("condition", field, &flaw, reader)).ok()?;
+    let roots = || names.iter().map(|(root, _)| *root).collect();
+    report_unknown(field, &condition.names(), reader, |name| unknown(name, roots(), |root| members_in(names, root)));
+    Some(condition)
+}
+
+/// Reports those of the `used` names that stand for nothing. In a broken file nobody knows: a constant may have got lost, and
+/// a secret may have become the name of one.
+fn report_unknown<'n>(
+    field: &Field<'_>,
+    used: &[String],
+    reader: &mut Reader<'_>,
+    unknown: impl Fn(&str) -> Option<(String, Vec<&'n str>)>,
+) {
+    if reader.is_broken() {
+        return;
+    }
+    for (name, known) in used.iter().filter_map(|name| unknown(name)) {
+        let span = reader.place(field, &part_of(field, &name));
+        let problem = Problem::error(span, format!("nothing is called `{name}` here"));
+        reader.report(problem.help(advice(&name, &known)));
+    }
+}
+
+/// The part of a name that stands for nothing, if there is one, and what could stand in its place.
+fn unknown<'n>(
+    name: &str,
+    roots: Vec<&'n str>,
+    members: impl Fn(&str) -> Option<Vec<&'n str>>,
+) -> Option<(String, Vec<&'n str>)> {
+    let mut parts = name.split('.');
+    let (root, member) = (parts.next()?, parts.next());
+    if FUNCTIONS.contains(&root) {
+        return None;
+    }
+    if !roots.contains(&root) {
+        return Some((root.to_owned(), roots));
+    }
+    let (member, members) = (member?, members(root)?);
+    (!members.contains(&member)).then(|| (format!("{root}.{member}"), members))
+}
+
+/// All that can stand behind a name, if that is known.
+fn members_in(names: Names, root: &str) -> Option<Vec<&'static str>> {
+    let (_, members) = names.iter().find(|(known, _)| *known == root)?;
+    (!members.is_empty()).then(|| members.to_vec())
 }
 
 /// What the templates of a destination can name besides the document.
@@ -62,32 +127,13 @@ pub(super) struct Known<'k> {
 }
 
 impl Known<'_> {
-    /// Reports those of the `used` names that stand for nothing. In a broken file nobody knows: a constant may have got lost,
-    /// and a secret may have become the name of one.
+    /// Reports those of the `used` names that stand for nothing.
     pub(super) fn check(&self, field: &Field<'_>, used: &[String], reader: &mut Reader<'_>) {
-        if reader.is_broken() {
-            return;
-        }
-        for (name, known) in used.iter().filter_map(|name| self.unknown(name)) {
-            let span = reader.place(field, &part_of(field, &name));
-            let problem = Problem::error(span, format!("nothing is called `{name}` here"));
-            reader.report(problem.help(advice(&name, &known)));
-        }
+        report_unknown(field, used, reader, |name| unknown(name, Self::roots(), |root| self.members(root)));
     }
 
-    /// The part of a name that stands for nothing, if there is one, and what could stand in its place.
-    fn unknown(&self, name: &str) -> Option<(String, Vec<&str>)> {
-        let mut parts = name.split('.');
-        let (root, member) = (parts.next()?, parts.next());
-        let roots = DOCUMENT.iter().map(|(root, _)| *root).chain(["vars", "auth", "delivery"]).collect::<Vec<_>>();
-        if FUNCTIONS.contains(&root) {
-            return None;
-        }
-        if !roots.contains(&root) {
-            return Some((root.to_owned(), roots));
-        }
-        let (member, members) = (member?, self.members(root)?);
-        (!members.contains(&member)).then(|| (format!("{root}.{member}"), members))
+    fn roots() -> Vec<&'static str> {
+        DOCUMENT.iter().map(|(root, _)| *root).chain(["vars", "auth", "delivery"]).collect()
     }
 
     /// All that can stand behind a name, if that is known.
@@ -96,10 +142,7 @@ impl Known<'_> {
             "vars" => Some(self.vars.names().collect()),
             "auth" => Some(self.captured?.iter().map(String::as_str).collect()),
             "delivery" => Some(DELIVERY.to_vec()),
-            _ => {
-                let (_, members) = DOCUMENT.iter().find(|(known, _)| *known == root)?;
-                (!members.is_empty()).then(|| members.to_vec())
-            }
+            _ => members_in(DOCUMENT, root),
         }
     }
 }
@@ -118,4 +161,31 @@ fn advice(name: &str, known: &[&str]) -> String {
 fn part_of(field: &Field<'_>, name: &str) -> Span {
     let text = field.value().as_str().unwrap_or_default();
     text.find(name).map_or(0..text.len(), |start| start..start + name.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::{Event, EventId, Name, Normalized, OriginalHeaders, Reading, Timestamp};
+
+    #[test]
+    fn the_names_are_those_of_the_document() {
+        let event = Event {
+            id: EventId::lowest_at(Timestamp::EPOCH),
+            source: Name::new("atoms").unwrap(),
+            received_at: Timestamp::EPOCH,
+            reading: Reading::Quarantined("why".into()),
+            headers: OriginalHeaders::default(),
+            body: Bytes::new(),
+        };
+        let document = serde_json::to_value(Normalized::of(&event, None)).unwrap();
+        assert_eq!(document.as_object().unwrap().len(), DOCUMENT.len());
+        for (root, members) in DOCUMENT {
+            let keys: Vec<&String> = document[root].as_object().into_iter().flat_map(|part| part.keys()).collect();
+            assert_eq!(keys.len(), members.len(), "{root}");
+            assert!(keys.iter().all(|key| members.contains(&key.as_str())), "{root}: {keys:?}");
+        }
+    }
 }

@@ -82,6 +82,33 @@ fn a_key_of_a_later_version_says_so() {
 }
 
 #[test]
+fn a_condition_is_compiled_where_it_stands() {
+    for (line, expected) in [
+        (
+            "when = \"call.status = 'completed'\"",
+            "error: = | `when` is no condition: unexpected input after expression | -",
+        ),
+        (
+            "when = \"\"\"\ncall.status == \\\"x\\\"\n  and call.id | nosuch\"\"\"",
+            "error: nosuch | `when` is no condition: there is no filter `nosuch` | -",
+        ),
+        (
+            "when = 'call.stauts == 1'",
+            "error: call.stauts | nothing is called `call.stauts` here | did you mean `status`?",
+        ),
+        ("when = 'cal.id == 1'", "error: cal | nothing is called `cal` here | did you mean `call`?"),
+        (
+            "when = 1",
+            "error: 1 | `when` has to be a text in quotes, not a number | write `when = \"call.status == 'completed'\"`",
+        ),
+    ] {
+        check_line(ROUTE, line, expected);
+    }
+    let lines = "when = \"\"\"\ncall.status == 'completed'\n  and variables.vip | default(false)\"\"\"";
+    assert!(problems(&minimal_with_line(ROUTE, lines)).is_empty());
+}
+
+#[test]
 fn a_wrong_type_says_what_to_write() {
     check_line(
         SOURCE,

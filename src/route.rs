@@ -48,7 +48,7 @@ impl<'e> Subject<'e> {
 
     /// What conditions see of it.
     pub fn scope(&self) -> &Scope {
-        self.scope.get_or_init(|| Scope::of_document(&Normalized::of(self.event, None)))
+        self.scope.get_or_init(|| Scope::of_document(&Normalized::of(self.event)))
     }
 }
 

@@ -180,7 +180,7 @@ mod tests {
             headers: OriginalHeaders::default(),
             body: Bytes::new(),
         };
-        let document = serde_json::to_value(Normalized::of(&event, None)).unwrap();
+        let document = serde_json::to_value(Normalized::of(&event)).unwrap();
         assert_eq!(document.as_object().unwrap().len(), DOCUMENT.len());
         for (root, members) in DOCUMENT {
             let keys: Vec<&String> = document[root].as_object().into_iter().flat_map(|part| part.keys()).collect();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{DeliveryId, Event, EventId, Name, Timestamp};
+use super::{Event, EventId, Name, Timestamp};
 
 /// An event in the one shape.
 #[derive(Debug, Clone, Serialize)]
@@ -43,8 +43,8 @@ pub struct About {
     pub source: Name,
     /// When its body had been read whole.
     pub received_at: Timestamp,
-    /// The delivery that this is for; `None` where it isn't for one yet.
-    pub delivery_id: Option<DeliveryId>,
+    /// The platform's own id of it, by which its duplicates are recognised.
+    pub delivery_id: Option<Arc<str>>,
     /// Whether it was fetched from the platform instead of being sent by it. Always false: nothing fetches yet.
     pub recovered: bool,
 }
@@ -95,13 +95,13 @@ pub struct Analytics {
 }
 
 impl Normalized {
-    /// The document of `event`, on its way as `delivery_id` where it already is one.
+    /// The document of `event`.
     #[must_use]
-    pub fn of(event: &Event, delivery_id: Option<&DeliveryId>) -> Self {
+    pub fn of(event: &Event) -> Self {
         let payload = event.reading.envelope().and_then(|_| Payload::parse(&event.body)).unwrap_or_default();
         let metadata = Part::of(&payload.value).get("metadata");
         Self {
-            event: About::of(event, delivery_id),
+            event: About::of(event),
             agent: Agent { id: event.reading.envelope().and_then(|envelope| envelope.agent.clone()) },
             call: Call::of(event, metadata),
             transcript: metadata.get("transcript").items().map(line).collect(),
@@ -113,13 +113,13 @@ impl Normalized {
 }
 
 impl About {
-    fn of(event: &Event, delivery_id: Option<&DeliveryId>) -> Self {
+    fn of(event: &Event) -> Self {
         Self {
             id: event.id,
             event_type: event.reading.envelope().map(|envelope| Arc::clone(&envelope.event_type)),
             source: event.source.clone(),
             received_at: event.received_at,
-            delivery_id: delivery_id.cloned(),
+            delivery_id: event.reading.envelope().and_then(|envelope| envelope.id.clone()),
             recovered: false,
         }
     }
@@ -304,7 +304,7 @@ mod tests {
     }
 
     fn document(body: &[u8]) -> Value {
-        serde_json::to_value(Normalized::of(&event(body), None)).unwrap()
+        serde_json::to_value(Normalized::of(&event(body))).unwrap()
     }
 
     /// The document of a body with this `metadata`.
@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn the_payload_keeps_every_digit() {
         let body = r#"{"event":"a.b","n":12345678901234567890123,"m":1.10,"dup":1,"dup":2}"#;
-        let text = serde_json::to_string(&Normalized::of(&event(body.as_bytes()), None)).unwrap();
+        let text = serde_json::to_string(&Normalized::of(&event(body.as_bytes()))).unwrap();
         assert!(text.ends_with(&format!(r#""payload":{body}}}"#)), "{text}");
     }
 

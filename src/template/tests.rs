@@ -88,7 +88,7 @@ fn metrics_and_variables_that_an_agent_does_not_have_are_null() {
         headers: OriginalHeaders::default(),
         body: Bytes::from_static(body),
     };
-    let scope = Scope::of_document(&Normalized::of(&event, None));
+    let scope = Scope::of_document(&Normalized::of(&event));
     let holds = |source: &str| Expression::compile(source).unwrap().holds(&scope).unwrap();
     assert!(holds("analytics.disposition.escalation_needed == true"));
     for absent in ["analytics.disposition.nothing_like_it", "analytics.success['x']", "variables.nothing_like_it"] {

@@ -40,7 +40,7 @@ impl<'a> Rendering<'a> {
 
     /// The normalized document.
     pub(super) fn document(&self) -> &Normalized {
-        self.document.get_or_init(|| Normalized::of(self.occasion.event, Some(&self.delivery_id())))
+        self.document.get_or_init(|| Normalized::of(self.occasion.event))
     }
 
     /// All that templates see.

@@ -67,6 +67,8 @@ pub enum Condition {
     Paused {
         /// Since when.
         since: Timestamp,
+        /// When the pause ends by itself; `None`: when a person ends it.
+        until: Option<Timestamp>,
         /// In their words.
         reason: String,
     },
@@ -130,10 +132,11 @@ enum Sign {
 impl From<Meaning> for Sign {
     fn from(meaning: Meaning) -> Self {
         match meaning {
-            Meaning::Success | Meaning::RejectEvent | Meaning::Retry(Fault::Event) => Self::Alive,
+            Meaning::Success | Meaning::Duplicate | Meaning::RejectEvent | Meaning::Retry(Fault::Event) => Self::Alive,
             Meaning::Retry(Fault::Destination) => Self::Failing,
             Meaning::Throttled { until } => Self::Throttling { until },
             Meaning::StopDestination { advice } => Self::Wrong { advice },
+            Meaning::Reauth => Meaning::CREDENTIALS_REFUSED.into(),
             Meaning::Unsendable | Meaning::Undecided => Self::Nothing,
         }
     }

@@ -9,7 +9,7 @@
 //! Shutdown goes the other way: ingest and dispatch stop taking anything new and finish what they have, side by side, then the
 //! store closes, then the admin listener, which says "stopping" until then.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,9 +17,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admin::{self, Admin, Controls},
     clock::Clock,
-    config::{Config, Destination, Queue, Source},
-    dispatch::{self, Dispatch},
+    config::{self, Config, Destination, Queue, Source},
+    dispatch::{self, Budget, Dispatch, Freshness},
     ingest::{self, Ingest},
+    model::Name,
+    route::Routes,
     send::{Settings, Timeouts, Trust},
     store::{
         Store, StoreError,
@@ -59,11 +61,13 @@ impl Relay {
         let store = open_store(&config.queue, &clock, &mut metrics).await?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
 
-        let destinations = config.destinations.into_iter().map(destination).collect();
+        let budgets = config.budgets.into_iter().map(|shared| budget(shared, &clock)).collect();
+        let destinations = config.destinations.into_iter();
+        let routes = Arc::new(config.routes);
+        let destinations = destinations.map(|configured| destination(configured, &budgets, &routes, &clock)).collect();
         let dispatch = Dispatch::start(destinations, Arc::clone(&store), &clock, &stop, &metrics)?;
         let settings = ingest::Settings::new(config.server.max_body, config.server.accept_deadline);
         let sources = config.sources.into_iter().map(source).collect();
-        let routes = Arc::new(config.routes);
         let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), &metrics);
         let controls = controls(&dispatch, &stop);
         let answers = Admin::new(Arc::clone(&store), clock, controls, metrics);
@@ -149,7 +153,17 @@ fn tell(report: &Report) {
     }
 }
 
-fn destination(configured: Destination) -> dispatch::Destination {
+fn budget(configured: config::Budget, clock: &Clock) -> (Name, Arc<Budget>) {
+    let config::Budget { name, rate, concurrency } = configured;
+    (name, Arc::new(Budget::new(&rate, concurrency, clock.clone())))
+}
+
+fn destination(
+    configured: Destination,
+    shared: &BTreeMap<Name, Arc<Budget>>,
+    routes: &Arc<Routes>,
+    clock: &Clock,
+) -> dispatch::Destination {
     let settings = Settings {
         timeouts: Timeouts { connect: configured.connect_timeout, total: configured.timeout },
         trust: trust(&configured),
@@ -157,12 +171,20 @@ fn destination(configured: Destination) -> dispatch::Destination {
         policy: configured.policy,
         grant: configured.grant,
     };
+    let is_limited = !configured.rate.is_empty();
+    let own = is_limited.then(|| Arc::new(Budget::new(&configured.rate, None, clock.clone())));
+    let shared = configured.budget.and_then(|name| shared.get(&name).cloned());
+    let budgets = own.into_iter().chain(shared).collect();
     dispatch::Destination {
         name: configured.name,
         target: configured.target,
         settings,
         concurrency: configured.concurrency,
+        budgets,
+        order: configured.order,
+        freshness: Freshness::new(configured.max_age, Arc::clone(routes)),
         retry: configured.retry,
+        rules: configured.rules,
     }
 }
 

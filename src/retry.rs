@@ -77,14 +77,20 @@ impl RetryPolicy {
         self.backoff
     }
 
+    /// For how long a delivery is tried.
+    #[must_use]
+    pub fn give_up_after(&self) -> Duration {
+        self.give_up_after
+    }
+
     /// What becomes of `delivery` after an attempt with this meaning; `roll` is a random fraction in `0.0..1.0`.
     #[must_use]
     pub fn verdict(&self, meaning: Meaning, delivery: &Delivery, now: Timestamp, roll: f64) -> Verdict {
         match meaning {
-            Meaning::Success => Verdict::Done,
+            Meaning::Success | Meaning::Duplicate => Verdict::Done,
             Meaning::RejectEvent => Verdict::Dead(DeadReason::Rejected),
             Meaning::Unsendable => Verdict::Dead(DeadReason::Unsendable),
-            Meaning::StopDestination { .. } | Meaning::Undecided => Verdict::Release,
+            Meaning::StopDestination { .. } | Meaning::Reauth | Meaning::Undecided => Verdict::Release,
             Meaning::Retry(_) | Meaning::Throttled { until: None } => self.again(now, delivery, now, roll),
             Meaning::Throttled { until: Some(until) } => self.again(until, delivery, now, roll),
         }

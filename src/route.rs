@@ -8,7 +8,7 @@
 //! have) is a mistake of the config, and no reason to lose an event: the deliveries of its route become dead letters, which
 //! say why and can be sent when it is mended.
 
-use std::{cell::OnceCell, collections::BTreeSet, fmt, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use crate::{
     model::{Envelope, Event, Name, NewDelivery, Normalized},
@@ -28,6 +28,8 @@ pub struct Route {
     pub events: Option<BTreeSet<String>>,
     /// What has to be true of the normalized document; `None`: nothing.
     pub when: Option<Expression>,
+    /// The age at which its deliveries are of no use any more; `None`: they never are.
+    pub max_age: Option<Duration>,
     /// Where the events go.
     pub to: Vec<Name>,
 }
@@ -162,6 +164,20 @@ impl Routes {
         }
         deliveries
     }
+
+    /// The age at which the delivery of an event to `destination` is of no use to any of the routes that want it there, the
+    /// longest of theirs; `None` when it never is. A route that can't decide counts as one that wants it.
+    #[must_use]
+    pub fn max_age(&self, event: &Event, destination: &Name) -> Option<Duration> {
+        let leads_there = |route: &&Route| route.to.contains(destination);
+        if !self.0.iter().filter(leads_there).any(|route| route.max_age.is_some()) {
+            return None;
+        }
+        let subject = Subject::of(event);
+        let wanting =
+            self.0.iter().filter(leads_there).filter(|route| !matches!(route.fit(&subject), Fit::Unwanted(_)));
+        wanting.map(|route| route.max_age).reduce(|longest, age| Some(longest?.max(age?))).flatten()
+    }
 }
 
 /// Adds a delivery, unless its destination has one. Who is wanted by one route isn't refused by another.
@@ -192,6 +208,7 @@ mod tests {
             agents: agents.map(set),
             events: events.map(set),
             when: None,
+            max_age: None,
             to: to.iter().map(|to| name(to)).collect(),
         }
     }
@@ -288,5 +305,20 @@ mod tests {
         assert!(subject.scope.get().is_none());
         assert_eq!(when("false", &["crm"]).fit(&subject), Fit::Unwanted(Mismatch::When));
         assert!(subject.scope.get().is_some());
+    }
+
+    #[test]
+    fn a_delivery_is_of_use_as_long_as_one_of_its_routes_says() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let aged = |minutes, route: Route| Route { max_age: Some(minutes * MINUTE), ..route };
+        let max_age = |routes| Routes::new(routes).max_age(&event(None, "x"), &name("screen"));
+        let to_screen = || route(None, None, &["screen"]);
+        assert_eq!(max_age(vec![aged(2, to_screen()), aged(5, to_screen())]), Some(5 * MINUTE));
+        assert_eq!(max_age(vec![aged(2, to_screen()), to_screen()]), None);
+        let unwanted = aged(9, route(Some(&["other"]), None, &["screen"]));
+        let elsewhere = aged(9, route(None, None, &["crm"]));
+        assert_eq!(max_age(vec![aged(2, to_screen()), unwanted, elsewhere]), Some(2 * MINUTE));
+        assert_eq!(max_age(vec![aged(2, to_screen()), aged(3, when("call.typo", &["screen"]))]), Some(3 * MINUTE));
+        assert_eq!(max_age(Vec::new()), None);
     }
 }

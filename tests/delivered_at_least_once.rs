@@ -353,7 +353,7 @@ async fn people_can_pause_a_destination() {
     sender.wait_until(event, "slack", is_delivered).await;
     assert!(sender.delivery(event, "crm").await.0.state.is_waiting());
     let Pause { since, reason, .. } = pause;
-    assert_eq!(sender.dispatch.handle().conditions()[&name("crm")], Condition::Paused { since, reason });
+    assert_eq!(sender.dispatch.handle().conditions()[&name("crm")], Condition::Paused { since, until: None, reason });
 
     sender.store.set_pause(&name("crm"), None).await.unwrap();
     sender.wait_until(event, "crm", is_delivered).await;

@@ -53,7 +53,12 @@ impl Admin {
 
     async fn pause(&self, name: &Name, asked: PauseRequest) -> Result<Answer, Problem> {
         self.configured(name)?;
-        let pause = Pause { since: self.clock.now(), until: None, reason: asked.reason };
+        let PauseRequest { reason, until } = asked;
+        let since = self.clock.now();
+        if until.is_some_and(|until| until <= since) {
+            return Err(Problem::bad_request("`until` is over already: name a time that is still to come"));
+        }
+        let pause = Pause { since, until, reason };
         self.store.set_pause(name, Some(pause)).await?;
         tracing::info!(destination = %name, "paused by a person");
         json(StatusCode::OK, &self.configured(name)?)

@@ -173,7 +173,7 @@ fn explained(condition: Option<Condition>) -> Explained {
             (ConditionName::Throttled, Some("it asked us to wait".to_owned()), None, Some(until))
         }
         Some(Condition::Stopped { since, reason }) => (ConditionName::Stopped, Some(reason), Some(since), None),
-        Some(Condition::Paused { since, reason }) => (ConditionName::Paused, Some(reason), Some(since), None),
+        Some(Condition::Paused { since, until, reason }) => (ConditionName::Paused, Some(reason), Some(since), until),
     }
 }
 
@@ -399,6 +399,9 @@ pub struct PauseRequest {
     /// Why, for those who see the pause later.
     #[serde(default)]
     pub reason: String,
+    /// When the pause ends by itself; absent: when a person resumes the destination.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
 }
 
 /// What `POST replays` and `POST dead-letters/discard` take: either `deliveries`, or `all` dead letters, perhaps of one

@@ -1,8 +1,10 @@
 //! `pause` and `resume`: hold a destination back, and let it go on.
 
+use std::time::Duration;
+
 use clap::Args;
 
-use super::{Session, admin_client::Question, failure::Failure};
+use super::{Session, admin_client::Question, failure::Failure, text::until};
 use crate::{
     admin::view::{DestinationView, PauseRequest},
     model::Name,
@@ -16,6 +18,9 @@ pub(super) struct PauseArgs {
     /// Why, for those who see it later.
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
+    /// For how long, such as `2h`; without it until `resume`.
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    length: Option<Duration>,
 }
 
 /// The arguments of `resume`.
@@ -28,9 +33,12 @@ pub(super) struct ResumeArgs {
 /// Runs `pause`.
 pub(super) async fn pause(args: PauseArgs, session: &Session) -> Result<(), Failure> {
     let question = Question::new(["destinations", args.destination.as_str(), "pause"]);
-    let view: DestinationView = session.admin().post(question, &PauseRequest { reason: args.reason }).await?;
+    let now = session.clock.now();
+    let request = PauseRequest { reason: args.reason, until: args.length.map(|length| now.plus(length)) };
+    let view: DestinationView = session.admin().post(question, &request).await?;
     session.console.show(&view, |view, _| {
-        format!("{} is paused; its deliveries wait. To go on: `atoms-relay resume {}`.", view.name, view.name)
+        let end = view.until.map_or_else(String::new, |end| format!(" It goes on by itself {}.", until(now, end)));
+        format!("{} is paused; its deliveries wait.{end} To go on: `atoms-relay resume {}`.", view.name, view.name)
     })
 }
 

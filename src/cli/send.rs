@@ -81,7 +81,8 @@ pub(super) async fn run(args: SendArgs, session: &Session) -> Result<(), Failure
     let (url, verifier) = args.way(session)?;
     let body_bytes = body.len() as u64;
     let started = Instant::now();
-    let Reply { status, excerpt: body, .. } = post(&url, &verifier, body).await?;
+    let reply = post(&url, &verifier, body).await?;
+    let (status, body) = (reply.status, reply.excerpt());
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let view = SendView { url: url.to_string(), body_bytes, status: status.as_u16(), body, took_ms };
     session.console.show(&view, words)?;

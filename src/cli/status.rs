@@ -136,7 +136,8 @@ fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
             format!("{name} has been stopped{since}{reason}. When it is mended: `atoms-relay resume {name}`.")
         }
         ConditionName::Paused => {
-            format!("{name} has been paused{since}{reason}. To go on: `atoms-relay resume {name}`.")
+            let end = view.until.map_or_else(String::new, |at| format!(" It goes on by itself {}.", until(now, at)));
+            format!("{name} has been paused{since}{reason}.{end} To go on: `atoms-relay resume {name}`.")
         }
         ConditionName::Unconfigured => format!(
             "{name} is not in the config any more, but something is kept for it: put it back, or look at `atoms-relay \

@@ -9,6 +9,7 @@
 //! import this room: the others get their own types.
 
 mod admin;
+mod budget;
 mod destination;
 mod document;
 mod entries;
@@ -20,6 +21,7 @@ mod mask;
 mod problem;
 mod queue;
 mod quoted;
+mod rate;
 mod reader;
 mod render;
 mod route;
@@ -40,21 +42,24 @@ use std::{
     time::Duration,
 };
 
-use self::{
-    document::Document,
-    reader::Reader,
-    section::{Keys, Section},
-};
 pub use self::{
+    budget::Budget,
     environment::{Environment, FixedEnvironment, ProcessEnvironment, SecretFile},
     load::{DEFAULT_PATHS, LoadError, load, locate},
     problem::{Position, Problem, Problems, Severity},
     render::Colour,
 };
+use self::{
+    document::Document,
+    reader::Reader,
+    section::{Keys, Section},
+};
 use crate::{
     address::Policy,
     auth::{Authorities, Grant, Identity},
-    model::Name,
+    model::{Name, Order},
+    outcome::Rules,
+    rate::Window,
     retry::RetryPolicy,
     route::Routes,
     transform::Target,
@@ -74,6 +79,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// `[destination.NAME]`, in the order of the file.
     pub destinations: Vec<Destination>,
+    /// `[budget.NAME]`, in the order of the file.
+    pub budgets: Vec<Budget>,
     /// `[[route]]`. They name only sources and destinations that are there.
     pub routes: Routes,
     /// What a person ought to look at.
@@ -143,8 +150,18 @@ pub struct Destination {
     pub timeout: Duration,
     /// How many attempts at once.
     pub concurrency: NonZeroUsize,
+    /// How many requests it may get, in all of these windows; none: as many as you like.
+    pub rate: Vec<Window>,
+    /// The budget that it shares with others.
+    pub budget: Option<Name>,
+    /// In which order it wants the events of a call.
+    pub order: Order,
+    /// The age at which deliveries are of no use to it any more.
+    pub max_age: Option<Duration>,
     /// How it is tried again.
     pub retry: RetryPolicy,
+    /// What its answers mean where the built-in table is wrong.
+    pub rules: Rules,
 }
 
 /// Certificates beyond those of the system.
@@ -157,7 +174,7 @@ pub struct Tls {
 }
 
 const ROOT_KEYS: Keys = Keys {
-    known: &["server", "admin", "queue", "source", "destination", "route"],
+    known: &["server", "admin", "queue", "source", "destination", "budget", "route"],
     later: &[
         ("alerts", "leave it out; watch the log, and `atoms-relay status`"),
         ("atoms", "leave it out: events come from webhooks alone"),
@@ -180,6 +197,8 @@ const SECTIONS: &[(&str, &Keys)] = &[
     ("`header` in `auth` of [destination.NAME]", &destination::HEADER_KEYS),
     ("`oauth2` in `auth` of [destination.NAME]", &destination::OAUTH2_KEYS),
     ("`tls` of [destination.NAME]", &destination::TLS_KEYS),
+    ("[[destination.NAME.outcome]]", &destination::OUTCOME_KEYS),
+    ("[budget.NAME]", &budget::KEYS),
     ("[[route]]", &route::KEYS),
     ("a secret", &secret::KEYS),
 ];
@@ -208,7 +227,8 @@ impl Config {
         let queue = queue::read(&root.section("queue", &queue::KEYS, reader), reader);
         let sources = source::read_all(&root, reader);
         let destinations = destination::read_all(&root, &sources, reader);
+        let budgets = budget::read_all(&root, reader);
         let routes = route::read_all(&root, reader);
-        Self { server, admin, queue, sources, destinations, routes, warnings: Problems::default() }
+        Self { server, admin, queue, sources, destinations, budgets, routes, warnings: Problems::default() }
     }
 }

@@ -1,6 +1,6 @@
 //! `[[route]]`: which events go where. References to sources and destinations are checked here.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     entries,
@@ -9,13 +9,23 @@ use super::{
     reader::Reader,
     section::{Keys, Section},
     suggestion, template,
+    units::{Bounds, DAY},
 };
 use crate::{
     model::Name,
     route::{Route, Routes},
 };
 
-pub(super) const KEYS: Keys = Keys { known: &["name", "sources", "agents", "events", "when", "to"], later: &[] };
+pub(super) const KEYS: Keys =
+    Keys { known: &["name", "sources", "agents", "events", "when", "max_age", "to"], later: &[] };
+
+/// The age at which nobody wants an event any more.
+pub(super) const MAX_AGE: Bounds<Duration> = Bounds {
+    least: Duration::from_millis(1),
+    most: DAY.saturating_mul(365),
+    reason: "what is older is never sent",
+    example: "\"2m\"",
+};
 
 const WHEN_EXAMPLE: &str = "\"call.status == 'completed'\"";
 
@@ -57,9 +67,10 @@ fn read_one(number: usize, section: &Section<'_>, root: &Section<'_>, reader: &m
     let events = events.map(|field| read_events(&field, reader));
     let when =
         section.field("when").and_then(|field| template::condition(&field, template::DOCUMENT, WHEN_EXAMPLE, reader));
+    let max_age = section.field("max_age").and_then(|field| field.duration(&MAX_AGE, reader));
     let to = read_to(section, root, reader)?;
     let name = name.map_or_else(|| format!("route {number}"), str::to_owned);
-    Some(Route { name, sources, agents, events, when, to })
+    Some(Route { name, sources, agents, events, when, max_age, to })
 }
 
 /// An absent condition fits all events; an empty one would fit none.

@@ -3,6 +3,7 @@
 mod auth;
 mod example;
 mod messages;
+mod pressure;
 mod robustness;
 mod templates;
 

@@ -81,9 +81,9 @@ impl Field<'_> {
     }
 }
 
-/// humantime also takes `M` for months, and years; whoever writes `30M` means minutes, and no duration here is as long as a
+/// A duration as people write it. humantime also takes `M` for months, and years; whoever writes `30M` means minutes, and no duration here is as long as a
 /// year needs.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     if text.contains('M') {
         return None;
     }

@@ -3,30 +3,50 @@
 //! Whatever happens to such a task, its delivery comes back exactly once, as an [`Ended`]: also when it panics, and when it
 //! is cut short.
 
-use std::{collections::HashMap, mem, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    error::Error,
+    mem,
+    sync::Arc,
+};
 
+use bytes::Bytes;
 use tokio::{
     task::{self, JoinError, JoinSet},
     time::Instant,
 };
 
-use super::messages::Ended;
+use super::{budget::Permit, messages::Ended};
 use crate::{
     clock::{self, Clock},
-    model::{Attempt, FailureKind, Timestamp},
-    outcome::{Failure, Meaning},
-    send::{Client, Sent},
-    store::Claim,
-    transform::{self, Occasion, Target},
+    model::{Attempt, FailureKind, Outcome, Timestamp},
+    outcome::{Failure, Meaning, Rules, Undecided},
+    send::{Client, Credentials, Sent},
+    store::{Claim, Settled, Store, StoreError},
+    transform::{self, Occasion, OutboundRequest, Target},
 };
 
 /// The attempts on their way to one destination.
 pub(super) struct Attempts {
-    target: Arc<Target>,
-    client: Client,
-    clock: Clock,
+    way: Arc<Way>,
     tasks: JoinSet<Tried>,
     running: HashMap<task::Id, Running>,
+    /// Rules that people were told can't always be asked.
+    told: HashSet<Arc<str>>,
+}
+
+/// How one destination is called, and how its answers are read.
+pub(super) struct Way {
+    /// Where and how it wants to be called.
+    pub(super) target: Target,
+    /// Calls it.
+    pub(super) client: Client,
+    /// What is known of its answers.
+    pub(super) rules: Rules,
+    /// Keeps bodies for later attempts.
+    pub(super) store: Arc<dyn Store>,
+    /// The time.
+    pub(super) clock: Clock,
 }
 
 /// What has to be known of an attempt if its task doesn't come back.
@@ -34,28 +54,33 @@ struct Running {
     claim: Claim,
     started_at: Timestamp,
     started: Instant,
+    /// Spent until the attempt is over.
+    _permit: Permit,
 }
 
 /// What a task comes back with.
 struct Tried {
     request: String,
-    sent: Sent,
+    outcome: Outcome,
+    meaning: Meaning,
+    undecided: Vec<Undecided>,
 }
 
 impl Attempts {
     /// None yet.
-    pub(super) fn new(target: Target, client: Client, clock: Clock) -> Self {
-        Self { target: Arc::new(target), client, clock, tasks: JoinSet::new(), running: HashMap::new() }
+    pub(super) fn new(way: Way) -> Self {
+        Self { way: Arc::new(way), tasks: JoinSet::new(), running: HashMap::new(), told: HashSet::new() }
     }
 
-    /// Begins an attempt.
-    pub(super) fn start(&mut self, claim: Claim) {
-        let attempt = tried(self.client.clone(), self.target.clone(), claim.clone(), self.clock.now());
-        self.spawn(claim, attempt);
+    /// Begins an attempt, which spends `permit`.
+    pub(super) fn start(&mut self, claim: Claim, mut permit: Permit) {
+        permit.spend();
+        let (way, attempted) = (Arc::clone(&self.way), claim.clone());
+        self.spawn(claim, permit, async move { way.attempt(attempted).await });
     }
 
-    fn spawn(&mut self, claim: Claim, attempt: impl Future<Output = Tried> + Send + 'static) {
-        let running = Running { claim, started_at: self.clock.now(), started: Instant::now() };
+    fn spawn(&mut self, claim: Claim, permit: Permit, attempt: impl Future<Output = Tried> + Send + 'static) {
+        let running = Running { claim, started_at: self.way.clock.now(), started: Instant::now(), _permit: permit };
         let id = self.tasks.spawn(attempt).id();
         self.running.insert(id, running);
     }
@@ -81,18 +106,22 @@ impl Attempts {
             Ok((id, tried)) => (id, tried),
             Err(error) => (error.id(), self.lost(&error)),
         };
-        let Running { claim, started_at, started } = self.running.remove(&id)?;
+        let Tried { request, outcome, meaning, undecided } = tried;
+        self.tell(undecided);
+        let Running { claim, started_at, started, .. } = self.running.remove(&id)?;
         let id = claim.id();
-        let meaning = Meaning::of(&tried.sent, self.clock.now());
-        let attempt = Attempt {
-            number: next_number(&claim),
-            started_at,
-            took: started.elapsed(),
-            request: tried.request,
-            outcome: tried.sent.into(),
-        };
+        let attempt = Attempt { number: next_number(&claim), started_at, took: started.elapsed(), request, outcome };
         tracing::debug!(delivery = %id, attempt = attempt.number, took = ?attempt.took, "{}", attempt.outcome);
         Some(Ended { id, token: claim.token, delivery: claim.delivery, attempt, meaning, roll: clock::roll() })
+    }
+
+    /// Tells of rules that couldn't be asked, of each once: it is likely to be so for many answers.
+    fn tell(&mut self, undecided: Vec<Undecided>) {
+        for Undecided { rule, status, reason } in undecided {
+            if self.told.insert(Arc::clone(&rule)) {
+                tracing::warn!(%rule, status, "a rule of `outcome` can't be asked of an answer, so it doesn't hold: {reason}");
+            }
+        }
     }
 
     fn lost(&self, error: &JoinError) -> Tried {
@@ -101,7 +130,90 @@ impl Attempts {
         } else {
             (FailureKind::Bug, "the attempt panicked")
         };
-        Tried { request: self.target.shown(), sent: Err(Failure { kind, detail: detail.to_owned() }) }
+        self.way.failed(kind, detail)
+    }
+}
+
+impl Way {
+    /// Shows who we are, makes the request and sends it. When the credentials aren't taken any more, the same goes out again
+    /// at once with others: that is part of the attempt.
+    async fn attempt(&self, mut claim: Claim) -> Tried {
+        let credentials = match self.client.credentials().await {
+            Ok(credentials) => credentials,
+            Err(failure) => return self.read(self.target.shown(), Err(failure)),
+        };
+        let tried = self.request(&mut claim, &credentials).await;
+        if tried.meaning != Meaning::Reauth {
+            return tried;
+        }
+        if !self.client.can_refresh() {
+            return Tried { meaning: Meaning::CREDENTIALS_REFUSED, ..tried };
+        }
+        match self.client.refresh(&credentials).await {
+            Ok(fresh) => self.request(&mut claim, &fresh).await.last(),
+            Err(failure) => self.read(tried.request, Err(failure)),
+        }
+    }
+
+    async fn request(&self, claim: &mut Claim, credentials: &Credentials) -> Tried {
+        match self.prepare(claim, credentials).await {
+            Ok(mut request) => {
+                let shown = mem::take(&mut request.shown);
+                self.read(shown, self.client.send(request, credentials).await)
+            }
+            Err(failure) => self.read(self.target.shown(), Err(failure)),
+        }
+    }
+
+    /// The request. A body that later attempts have to repeat is on disk before this returns.
+    async fn prepare(&self, claim: &mut Claim, credentials: &Credentials) -> Result<OutboundRequest, Failure> {
+        let occasion = Occasion {
+            event: &claim.event,
+            delivery: &claim.delivery,
+            attempt: next_number(claim),
+            now: self.clock.now(),
+            auth: credentials.captured(),
+            kept_body: claim.kept_body.clone(),
+        };
+        let request = transform::outbound(&self.target, &occasion).map_err(|reason| unsendable(&reason))?;
+        if request.must_be_kept {
+            self.keep(claim, &request.body).await?;
+        }
+        Ok(request)
+    }
+
+    async fn keep(&self, claim: &mut Claim, body: &Bytes) -> Result<(), Failure> {
+        match self.store.keep_body(&claim.id(), claim.token, body.clone()).await {
+            Ok(Settled::Recorded) => {
+                claim.kept_body = Some(body.clone());
+                Ok(())
+            }
+            Ok(Settled::LeaseLost) => {
+                let detail = "its lease had passed before it was sent".to_owned();
+                Err(Failure { kind: FailureKind::Interrupted, detail })
+            }
+            Err(error @ StoreError::TooLarge(_)) => Err(unsendable(&error)),
+            Err(error) => Err(Failure { kind: FailureKind::Unkept, detail: error.to_string() }),
+        }
+    }
+
+    fn failed(&self, kind: FailureKind, detail: &str) -> Tried {
+        self.read(self.target.shown(), Err(Failure { kind, detail: detail.to_owned() }))
+    }
+
+    fn read(&self, request: String, sent: Sent) -> Tried {
+        let (meaning, undecided) = Meaning::of(&sent, &self.rules, self.clock.now());
+        Tried { request, outcome: sent.into(), meaning, undecided }
+    }
+}
+
+impl Tried {
+    /// As the end of an attempt: credentials that were got for it and aren't taken are wrong.
+    fn last(self) -> Self {
+        match self.meaning {
+            Meaning::Reauth => Self { meaning: Meaning::FRESH_CREDENTIALS_REFUSED, ..self },
+            _ => self,
+        }
     }
 }
 
@@ -110,36 +222,15 @@ fn next_number(claim: &Claim) -> u32 {
     claim.delivery.attempts.saturating_add(1)
 }
 
-/// Shows who we are, makes the request and sends it.
-async fn tried(client: Client, target: Arc<Target>, claim: Claim, now: Timestamp) -> Tried {
-    let credentials = match client.credentials().await {
-        Ok(credentials) => credentials,
-        Err(failure) => return Tried { request: target.shown(), sent: Err(failure) },
-    };
-    let occasion = Occasion {
-        event: &claim.event,
-        delivery: &claim.delivery,
-        attempt: next_number(&claim),
-        now,
-        auth: credentials.captured(),
-        kept_body: None,
-    };
-    match transform::outbound(&target, &occasion) {
-        Ok(mut request) => {
-            Tried { request: mem::take(&mut request.shown), sent: client.send(request, &credentials).await }
-        }
-        Err(reason) => {
-            let failure = Failure { kind: FailureKind::Unsendable, detail: reason.to_string() };
-            Tried { request: target.shown(), sent: Err(failure) }
-        }
-    }
+fn unsendable(reason: &dyn Error) -> Failure {
+    Failure { kind: FailureKind::Unsendable, detail: reason.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use bytes::Bytes;
+    use tempfile::TempDir;
 
     use super::*;
     use crate::{
@@ -147,11 +238,17 @@ mod tests {
         model::{Delivery, Event, EventId, Name, OriginalHeaders, Outcome, Reading},
         outcome::Fault,
         send::{Settings, Timeouts, Trust},
-        store::ClaimToken,
+        store::{
+            ClaimToken,
+            embedded::{Embedded, Options, Retention},
+        },
         transform::Address,
     };
 
-    fn attempts() -> Attempts {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// None yet, and the folder of the store.
+    fn attempts() -> (Attempts, TempDir) {
         let url: url::Url = "http://127.0.0.1:1/hook".parse().unwrap();
         let client = Client::new(Settings {
             timeouts: Timeouts { connect: Duration::from_secs(9), total: Duration::from_secs(9) },
@@ -161,7 +258,12 @@ mod tests {
             grant: None,
         });
         let target = Target::new(Address::fixed(url));
-        Attempts::new(target, client.unwrap(), Clock::from_fn(|| Timestamp::from_millis(1_000)))
+        let clock = Clock::from_fn(|| Timestamp::from_millis(1_000));
+        let folder = tempfile::tempdir().unwrap();
+        let retention = Retention { delivered: DAY, dead_letters: DAY, deduplication: DAY };
+        let store = Embedded::open(Options::new(folder.path(), retention, 0, clock.clone())).unwrap();
+        let way = Way { target, client: client.unwrap(), rules: Rules::default(), store: Arc::new(store), clock };
+        (Attempts::new(way), folder)
     }
 
     fn claim(headers: OriginalHeaders) -> Claim {
@@ -185,8 +287,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_attempt_that_panics_comes_back_as_a_bug_and_the_event_is_tried_again() {
-        let mut attempts = attempts();
-        attempts.spawn(claim(OriginalHeaders::default()), async { panic!("this panic is the test's") });
+        let (mut attempts, _folder) = attempts();
+        attempts
+            .spawn(claim(OriginalHeaders::default()), Permit::default(), async { panic!("this panic is the test's") });
         let ended = only(&mut attempts).await;
         assert_eq!(ended.meaning, Meaning::Retry(Fault::Event));
         assert_eq!(ended.attempt.number, 5);
@@ -196,8 +299,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_attempt_that_is_cut_short_decides_nothing() {
-        let mut attempts = attempts();
-        attempts.spawn(claim(OriginalHeaders::default()), std::future::pending());
+        let (mut attempts, _folder) = attempts();
+        attempts.spawn(claim(OriginalHeaders::default()), Permit::default(), std::future::pending());
         attempts.interrupt();
         let ended = only(&mut attempts).await;
         assert_eq!(ended.meaning, Meaning::Undecided);
@@ -206,8 +309,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_sent_says_why() {
-        let mut attempts = attempts();
-        attempts.start(claim(OriginalHeaders { content_type: Some(b"a\nb".to_vec()), signature: None }));
+        let (mut attempts, _folder) = attempts();
+        attempts
+            .start(claim(OriginalHeaders { content_type: Some(b"a\nb".to_vec()), signature: None }), Permit::default());
         let ended = only(&mut attempts).await;
         assert_eq!(ended.meaning, Meaning::Unsendable);
         let reason = "not sendable: the Content-Type header holds characters that HTTP doesn't allow";
@@ -216,9 +320,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_ends_together_comes_back_together() {
-        let mut attempts = attempts();
+        let (mut attempts, _folder) = attempts();
         for _ in 0..3 {
-            attempts.spawn(claim(OriginalHeaders::default()), std::future::pending());
+            attempts.spawn(claim(OriginalHeaders::default()), Permit::default(), std::future::pending());
         }
         attempts.interrupt();
         tokio::task::yield_now().await;

@@ -42,11 +42,11 @@ fn verdict(metrics: &LaneMetrics, verdict: Verdict) {
 fn end(ended: &Ended) -> AttemptEnd {
     match (&ended.attempt.outcome, ended.meaning) {
         (Outcome::Failed { kind, .. }, _) => failure(*kind),
-        (_, Meaning::Success) => AttemptEnd::Delivered,
+        (_, Meaning::Success | Meaning::Duplicate) => AttemptEnd::Delivered,
         (_, Meaning::Retry(_)) => AttemptEnd::Failed,
         (_, Meaning::Throttled { .. }) => AttemptEnd::Throttled,
         (_, Meaning::RejectEvent) => AttemptEnd::Rejected,
-        (_, Meaning::StopDestination { .. }) => AttemptEnd::Stopped,
+        (_, Meaning::StopDestination { .. } | Meaning::Reauth) => AttemptEnd::Stopped,
         (_, Meaning::Unsendable) => AttemptEnd::Unsendable,
         (_, Meaning::Undecided) => AttemptEnd::Interrupted,
     }
@@ -58,6 +58,7 @@ const fn failure(kind: FailureKind) -> AttemptEnd {
         FailureKind::Timeout => AttemptEnd::Timeout,
         FailureKind::Broken => AttemptEnd::Broken,
         FailureKind::Unsendable => AttemptEnd::Unsendable,
+        FailureKind::Unkept => AttemptEnd::Failed,
         FailureKind::Interrupted => AttemptEnd::Interrupted,
         FailureKind::Bug => AttemptEnd::Bug,
         FailureKind::Token => AttemptEnd::NoToken,

@@ -1,6 +1,7 @@
 //! The lane of one destination: waits for whatever happens first, asks the planner what follows, and does it.
 //!
-//! Nothing is decided here. The lane owns its attempts and its two hands in the store (one look, one settling), so that a
+//! Nothing is decided here. The lane owns its attempts and its two hands in the store (one look, one settling) and the
+//! one in its budgets, so that a
 //! slow store doesn't keep it from seeing what ends, and nothing of it runs on when it has ended.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     attempts::Attempts,
+    budget::{self, Budget, Permit},
     count,
     messages::{Action, Found, Input, Moment},
     notices,
@@ -46,6 +48,10 @@ pub(super) struct Surroundings {
     pub(super) name: Name,
     /// The longest that an attempt can take.
     pub(super) timeout: Duration,
+    /// What its attempts draw from.
+    pub(super) budgets: Arc<[Arc<Budget>]>,
+    /// In which order the destination wants the events of a call.
+    pub(super) order: Order,
     /// Where deliveries come from.
     pub(super) store: Arc<dyn Store>,
     /// The time.
@@ -68,6 +74,9 @@ pub(super) struct Lane {
     attempts: Attempts,
     look: Hand<Result<Found, StoreError>>,
     settle: Hand<Settling>,
+    draw: Hand<Vec<Permit>>,
+    /// Drawn, for attempts that haven't begun.
+    permits: Vec<Permit>,
     stopping: Stopping,
 }
 
@@ -89,7 +98,17 @@ impl Lane {
     /// A lane that hasn't begun.
     pub(super) fn new(around: Surroundings, planner: Planner, attempts: Attempts) -> Self {
         let wake = around.store.wake(&around.name);
-        Self { around, wake, planner, attempts, look: None, settle: None, stopping: Stopping::Not }
+        Self {
+            around,
+            wake,
+            planner,
+            attempts,
+            look: None,
+            settle: None,
+            draw: None,
+            permits: Vec::new(),
+            stopping: Stopping::Not,
+        }
     }
 
     /// Runs until the stop is complete.
@@ -127,9 +146,15 @@ impl Lane {
             Action::Look(max) => {
                 let (store, name) = (self.around.store.clone(), self.around.name.clone());
                 let lease = self.around.timeout.saturating_mul(planner::ROUNDS).saturating_add(LEASE_MARGIN);
-                self.look = Some(Box::pin(async move { look(&*store, &name, max.get(), lease).await }));
+                let order = self.around.order;
+                self.look = Some(Box::pin(async move { look(&*store, &name, max.get(), lease, order).await }));
             }
-            Action::Attempt(claim) => self.attempts.start(claim),
+            Action::Attempt(claim) => self.attempts.start(claim, self.permits.pop().unwrap_or_default()),
+            Action::Draw(most) => {
+                let budgets = Arc::clone(&self.around.budgets);
+                self.draw = Some(Box::pin(async move { budget::draw(&budgets, most).await }));
+            }
+            Action::GiveBack(count) => self.permits.truncate(self.permits.len().saturating_sub(count)),
             Action::Settle(settlements) => {
                 let store = self.around.store.clone();
                 self.settle = Some(Box::pin(async move {
@@ -147,6 +172,11 @@ impl Lane {
             ended = self.attempts.ended() => Input::Ended(ended),
             found = done(&mut self.look) => Input::Looked(found),
             (settlements, answers) = done(&mut self.settle) => Input::Settled(settlements, answers),
+            permits = done(&mut self.draw) => {
+                let count = permits.len();
+                self.permits.extend(permits);
+                Input::Granted(count)
+            }
             () = self.around.stops.gently.cancelled(), if self.stopping == Stopping::Not => {
                 self.stopping = Stopping::Gently;
                 Input::Stopping
@@ -172,8 +202,8 @@ async fn done<T>(hand: &mut Hand<T>) -> T {
 }
 
 /// Claims what is due and finds out when to look again.
-async fn look(store: &dyn Store, name: &Name, max: usize, lease: Duration) -> Result<Found, StoreError> {
-    let claims = store.claim(name, max, lease, Order::None).await?;
+async fn look(store: &dyn Store, name: &Name, max: usize, lease: Duration, order: Order) -> Result<Found, StoreError> {
+    let claims = store.claim(name, max, lease, order).await?;
     if claims.len() >= max {
         return Ok(Found { claims, next_due: Some(Timestamp::EPOCH) });
     }

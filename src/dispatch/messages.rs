@@ -29,6 +29,8 @@ pub(super) enum Input {
     Ended(Vec<Ended>),
     /// A settling is over.
     Settled(Vec<Settlement>, Result<Vec<Settled>, StoreError>),
+    /// So many permits, drawn from the destination's budgets.
+    Granted(usize),
     /// A person says that the destination is well again.
     Resumed,
     /// The relay stops.
@@ -38,6 +40,10 @@ pub(super) enum Input {
 /// What to do now.
 #[derive(Debug)]
 pub(super) enum Action {
+    /// Draw permits for up to so many attempts from the destination's budgets.
+    Draw(NonZeroUsize),
+    /// Give so many of them back.
+    GiveBack(usize),
     /// Claim up to so many deliveries.
     Look(NonZeroUsize),
     /// Attempt this delivery.
@@ -55,6 +61,8 @@ pub(super) enum Notice {
     Condition(Condition),
     /// A delivery was given up.
     Dead(DeliveryId, DeadReason),
+    /// A delivery came too late to be of use, and is retired.
+    Expired(DeliveryId),
     /// The store didn't take what became of a delivery: its lease had passed.
     LeaseLost(DeliveryId),
     /// The store fails.

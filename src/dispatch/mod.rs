@@ -10,7 +10,9 @@
 //! Deliveries for a destination that the config doesn't name have no lane. They stay where they are until it is named again.
 
 mod attempts;
+mod budget;
 mod count;
+mod freshness;
 mod lane;
 mod messages;
 mod notices;
@@ -26,14 +28,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    attempts::Attempts,
+    attempts::{Attempts, Way},
     lane::{Lane, Stops, Surroundings},
-    planner::Planner,
+    planner::{Draws, Planner},
 };
+pub use self::{budget::Budget, freshness::Freshness};
 use crate::{
-    breaker::Condition,
+    breaker::{Breaker, Condition},
     clock::Clock,
-    model::Name,
+    model::{Name, Order},
+    outcome::Rules,
     retry::RetryPolicy,
     send::{self, Client, ClientError},
     store::{Pause, Store},
@@ -58,8 +62,16 @@ pub struct Destination {
     pub settings: send::Settings,
     /// How many attempts may be on their way at once.
     pub concurrency: NonZeroUsize,
+    /// What its attempts draw from; several destinations may have one in common.
+    pub budgets: Vec<Arc<Budget>>,
+    /// In which order it wants the events of a call.
+    pub order: Order,
+    /// Up to which age deliveries are of use to it.
+    pub freshness: Freshness,
     /// How failed deliveries are tried again.
     pub retry: RetryPolicy,
+    /// What is known of its answers.
+    pub rules: Rules,
 }
 
 /// All lanes, running.
@@ -89,7 +101,7 @@ impl Dispatch {
             let client = Client::new(destination.settings.clone())
                 .map_err(|source| StartError { destination: name.clone(), source })?;
             let lane_metrics = Arc::new(metrics.lane(&name));
-            let (around, visible) = surroundings(name.clone(), &client, &store, clock, &stops, lane_metrics);
+            let (around, visible) = surroundings(&destination, &client, &store, clock, &stops, lane_metrics);
             shown.insert(name.clone(), visible);
             let run = move || lane(&destination, client.clone(), around.clone()).run();
             lanes.spawn(supervised(name, run, stops.gently.clone()));
@@ -140,8 +152,8 @@ impl Handle {
     }
 
     fn condition(&self, name: &Name, shown: &Shown) -> Condition {
-        if let Some(Pause { since, reason, .. }) = self.store.pause_of(name) {
-            return Condition::Paused { since, reason };
+        if let Some(Pause { since, until, reason }) = self.store.pause_of(name) {
+            return Condition::Paused { since, until, reason };
         }
         shown.condition.borrow().clone()
     }
@@ -165,7 +177,7 @@ pub struct StartError {
 
 /// What a lane needs around it, and what people see of it.
 fn surroundings(
-    name: Name,
+    destination: &Destination,
     client: &Client,
     store: &Arc<dyn Store>,
     clock: &Clock,
@@ -175,8 +187,10 @@ fn surroundings(
     let (condition, shown) = watch::channel(Condition::Flowing);
     let resume = Arc::new(Notify::new());
     let around = Surroundings {
-        name,
+        name: destination.name.clone(),
         timeout: client.longest_attempt(),
+        budgets: destination.budgets.clone().into(),
+        order: destination.order,
         store: Arc::clone(store),
         clock: clock.clone(),
         resume: Arc::clone(&resume),
@@ -188,9 +202,17 @@ fn surroundings(
 }
 
 fn lane(destination: &Destination, client: Client, around: Surroundings) -> Lane {
-    let planner = Planner::new(destination.concurrency, destination.retry);
-    let attempts = Attempts::new(destination.target.clone(), client, around.clock.clone());
-    Lane::new(around, planner, attempts)
+    let draws = if destination.budgets.is_empty() { Draws::Unlimited } else { Draws::Holding(0) };
+    let health = Breaker::new(destination.concurrency, destination.retry.backoff());
+    let planner = Planner::new(health, destination.retry, destination.freshness.clone(), draws);
+    let way = Way {
+        target: destination.target.clone(),
+        client,
+        rules: destination.rules.clone(),
+        store: Arc::clone(&around.store),
+        clock: around.clock.clone(),
+    };
+    Lane::new(around, planner, Attempts::new(way))
 }
 
 /// Runs a lane until it ends, and anew when it panics: a bug of ours must not silence a destination. What the lane held

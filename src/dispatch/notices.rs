@@ -8,6 +8,7 @@ pub(super) fn tell(destination: &Name, notice: &Notice) {
     match notice {
         Notice::Condition(condition) => tell_condition(destination, condition),
         Notice::Dead(delivery, reason) => tracing::warn!(%destination, %delivery, "dead letter: {reason}"),
+        Notice::Expired(delivery) => tracing::info!(%destination, %delivery, "expired: older than `max_age`, not sent"),
         Notice::LeaseLost(delivery) => {
             tracing::warn!(%destination, %delivery, "took longer than its lease: it may be delivered twice");
         }

@@ -96,7 +96,15 @@ mod tests {
 
     fn everything_to_crm() -> Routes {
         let to = vec![Name::new("crm").unwrap()];
-        Routes::new(vec![Route { name: "all".into(), sources: None, agents: None, events: None, when: None, to }])
+        Routes::new(vec![Route {
+            name: "all".into(),
+            sources: None,
+            agents: None,
+            events: None,
+            when: None,
+            max_age: None,
+            to,
+        }])
     }
 
     #[test]

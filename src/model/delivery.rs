@@ -272,6 +272,8 @@ pub enum FailureKind {
     Token,
     /// No access token is given for these credentials.
     Credentials,
+    /// The body couldn't be kept for later attempts, so it wasn't sent.
+    Unkept,
 }
 
 impl fmt::Display for Outcome {
@@ -295,6 +297,7 @@ impl fmt::Display for FailureKind {
             Self::Forbidden => "forbidden address",
             Self::Token => "no access token",
             Self::Credentials => "credentials refused",
+            Self::Unkept => "not sent, because the body couldn't be kept",
         })
     }
 }

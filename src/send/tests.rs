@@ -193,7 +193,7 @@ async fn of_a_body_without_end_only_the_start_is_read() {
     let began = Instant::now();
     let reply = server.meets(PATIENT).await.unwrap();
     assert_eq!(reply.status, 503);
-    assert_eq!(reply.excerpt.len(), 1024);
+    assert_eq!(reply.excerpt().len(), 1024);
     assert!(began.elapsed() < PATIENT.total, "it read until the time-out");
 }
 
@@ -206,7 +206,7 @@ async fn a_body_that_crawls_ends_with_the_time_out_and_the_status_counts() {
     })
     .await;
     let reply = server.meets(HASTY).await.unwrap();
-    assert_eq!((reply.status.as_u16(), &*reply.excerpt), (200, "so far"));
+    assert_eq!((reply.status.as_u16(), &*reply.excerpt()), (200, "so far"));
 }
 
 #[tokio::test]
@@ -217,21 +217,21 @@ async fn a_body_that_breaks_off_does_not_undo_the_status() {
     })
     .await;
     let reply = server.meets(PATIENT).await.unwrap();
-    assert_eq!((reply.status.as_u16(), &*reply.excerpt), (200, "so far"));
+    assert_eq!((reply.status.as_u16(), &*reply.excerpt()), (200, "so far"));
 }
 
 #[tokio::test]
 async fn an_excerpt_ends_with_a_whole_character_and_shows_what_is_no_text() {
     let devanagari = "क".repeat(400);
     let server = Server::answering(answer("200 OK", &devanagari)).await;
-    assert_eq!(server.meets(PATIENT).await.unwrap().excerpt, "क".repeat(1024 / 3));
+    assert_eq!(server.meets(PATIENT).await.unwrap().excerpt(), "क".repeat(1024 / 3));
 
     let server = Server::new(|mut stream| async move {
         request(&mut stream).await;
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\na\xffb").await);
     })
     .await;
-    assert_eq!(server.meets(PATIENT).await.unwrap().excerpt, "a\u{fffd}b");
+    assert_eq!(server.meets(PATIENT).await.unwrap().excerpt(), "a\u{fffd}b");
 }
 
 #[tokio::test]

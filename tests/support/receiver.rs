@@ -139,7 +139,15 @@ fn sources() -> Vec<Source> {
 
 fn routes() -> Routes {
     let to = vec![Name::new(DESTINATION).unwrap()];
-    Routes::new(vec![Route { name: "everything".into(), sources: None, agents: None, events: None, when: None, to }])
+    Routes::new(vec![Route {
+        name: "everything".into(),
+        sources: None,
+        agents: None,
+        events: None,
+        when: None,
+        max_age: None,
+        to,
+    }])
 }
 
 fn open(directory: &Path, disk: Arc<dyn Disk>) -> Arc<dyn Store> {

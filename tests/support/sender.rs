@@ -6,15 +6,16 @@ use atoms_relay::{
     address::Policy,
     breaker::Condition,
     clock::Clock,
-    dispatch::{Destination, Dispatch},
+    dispatch::{Destination, Dispatch, Freshness},
     model::{
-        Attempt, DedupKey, Delivery, DeliveryState, Event, EventId, Name, NewDelivery, NewEvent, OriginalHeaders,
-        Reading,
+        Attempt, DedupKey, Delivery, DeliveryState, Event, EventId, Name, NewDelivery, NewEvent, Order,
+        OriginalHeaders, Reading, Timestamp,
     },
+    outcome::Rules,
     retry::RetryPolicy,
     send::{Settings, Timeouts, Trust},
     store::{
-        Store,
+        Pause, Store,
         embedded::{Embedded, Options, Retention},
     },
     transform::{Address, Target},
@@ -36,7 +37,11 @@ pub fn to(name: &str, url: &str) -> Destination {
         target: Target::new(Address::fixed(url.parse().unwrap())),
         settings: settings(),
         concurrency: NonZeroUsize::new(8).unwrap(),
+        budgets: Vec::new(),
+        order: Order::None,
+        freshness: Freshness::default(),
         retry: retry(Duration::from_secs(3_600)),
+        rules: Rules::default(),
     }
 }
 
@@ -92,8 +97,13 @@ impl Sender {
 
     /// Stores an event for these destinations, as ingest does.
     pub async fn accept(&self, body: impl Into<Bytes>, destinations: &[&str]) -> EventId {
+        self.accept_at(Clock::system().now(), body, destinations).await
+    }
+
+    /// Stores an event that came in at that time.
+    pub async fn accept_at(&self, received_at: Timestamp, body: impl Into<Bytes>, destinations: &[&str]) -> EventId {
         let body = body.into();
-        let (source, received_at, reading) = (name("atoms"), Clock::system().now(), Reading::of(&body));
+        let (source, reading) = (name("atoms"), Reading::of(&body));
         let key = DedupKey::of(&source, &reading, &body);
         let signature = verify::sign(fixtures::SECRET, &body).unwrap();
         let headers = OriginalHeaders {
@@ -105,6 +115,11 @@ impl Sender {
         let deliveries = destinations.iter().map(|destination| NewDelivery::to(name(destination))).collect();
         self.store.accept(NewEvent { event, dedup_key: key, deliveries }).await.unwrap();
         id
+    }
+
+    /// Holds a destination back, or lets it go on.
+    pub async fn pause(&self, destination: &str, pause: Option<Pause>) {
+        self.store.set_pause(&name(destination), pause).await.unwrap();
     }
 
     /// Stores `count` events for these destinations.

@@ -209,6 +209,15 @@ async fn a_pause_is_kept_in_the_store_and_a_resume_reaches_the_breaker_too() {
     assert_eq!(Window::change("destinations/slack/pause", "{}").send(window.address).await.status, 404);
 }
 
+#[tokio::test]
+async fn a_pause_can_end_by_itself_but_not_before_it_began() {
+    let window = Window::open().await;
+    let paused = window.post("destinations/crm/pause", r#"{"until":"2999-01-01T00:00:00.000Z"}"#).await;
+    assert_eq!((&paused["condition"], &paused["until"]), (&json!("paused"), &json!("2999-01-01T00:00:00.000Z")));
+    let late = Window::change("destinations/crm/pause", r#"{"until":"2001-01-01T00:00:00Z"}"#);
+    assert_eq!(late.send(window.address).await.status, 400);
+}
+
 // Dead letters
 
 #[tokio::test]

@@ -124,6 +124,15 @@ async fn a_destination_is_paused_with_a_reason_and_resumed() {
 }
 
 #[tokio::test]
+async fn a_pause_for_some_time_says_when_it_ends() {
+    let window = Window::open().await;
+    let told = window.run("pause crm --for 49h --reason deploy").await.ok();
+    assert!(told.contains("crm is paused; its deliveries wait. It goes on by itself in 2d."), "{told}");
+    let status = window.run("status").await.ok();
+    assert!(status.contains(": deploy. It goes on by itself in 2d. To go on: `atoms-relay resume crm`."), "{status}");
+}
+
+#[tokio::test]
 async fn failures_have_their_exit_codes_and_say_what_to_do() {
     let window = Window::open().await;
     let unknown = "events show 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f";

@@ -64,8 +64,8 @@ impl Window {
                 let (conditions, store) = (Arc::clone(&conditions), Arc::clone(&receiver.store));
                 move || {
                     let mut conditions = conditions.lock().unwrap().clone();
-                    if let Some(Pause { since, reason, .. }) = store.pause_of(&crm()) {
-                        conditions.insert(crm(), Condition::Paused { since, reason });
+                    if let Some(Pause { since, until, reason }) = store.pause_of(&crm()) {
+                        conditions.insert(crm(), Condition::Paused { since, until, reason });
                     }
                     conditions
                 }

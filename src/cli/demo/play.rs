@@ -176,7 +176,7 @@ fn answered(reply: &Reply) -> String {
     struct Answer {
         status: String,
     }
-    serde_json::from_str(&reply.excerpt).map(|answer: Answer| answer.status).unwrap_or_default()
+    serde_json::from_slice(&reply.body).map(|answer: Answer| answer.status).unwrap_or_default()
 }
 
 fn dice() -> Result<[u8; 10], Failure> {

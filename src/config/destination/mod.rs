@@ -6,6 +6,7 @@ mod body;
 mod guard;
 mod headers;
 mod json;
+mod outcome;
 mod retry;
 mod tls;
 mod vars;
@@ -17,20 +18,23 @@ use http::Method;
 use self::{auth::Auth, body::BodyKeys, headers::Headers};
 pub(super) use self::{
     auth::{BASIC_KEYS, HEADER_KEYS, KEYS as AUTH_KEYS, OAUTH2_KEYS},
+    outcome::KEYS as OUTCOME_KEYS,
     retry::KEYS as RETRY_KEYS,
     tls::KEYS as TLS_KEYS,
 };
 use super::{
-    Destination, Source, entries,
+    Destination, Source, budget, entries,
     field::Field,
     problem::Problem,
+    rate,
     reader::Reader,
+    route::MAX_AGE,
     section::{Keys, Section},
     suggestion,
     template::Known,
     units::{Bounds, MINUTE, show_duration},
 };
-use crate::{address::Policy, transform::Target};
+use crate::{address::Policy, model::Order, transform::Target};
 
 pub(super) const KEYS: Keys = Keys {
     known: &[
@@ -47,16 +51,17 @@ pub(super) const KEYS: Keys = Keys {
         "timeout",
         "connect_timeout",
         "concurrency",
+        "rate",
+        "budget",
+        "order",
+        "max_age",
+        "idempotency_window",
         "retry",
+        "outcome",
         "allow_private",
         "tls",
     ],
-    later: &[
-        ("order", "leave it out: deliveries don't wait for one another"),
-        ("outcome", "leave it out: the built-in table decides what an answer means"),
-        ("preset", "leave it out, and give `url`, `headers` and `auth`"),
-        ("rate", "set `concurrency = 1`; a 429 with `Retry-After` is obeyed"),
-    ],
+    later: &[("preset", "leave it out, and give `url`, `headers` and `auth`")],
 };
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -65,7 +70,7 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Each request in flight takes a connection and the memory of its body.
-const MAX_CONCURRENCY: usize = 1000;
+pub(super) const MAX_CONCURRENCY: usize = 1000;
 
 const TIMEOUT: Bounds<Duration> = Bounds {
     least: Duration::from_millis(1),
@@ -90,7 +95,13 @@ pub(super) fn read_all(root: &Section<'_>, sources: &[Source], reader: &mut Read
         let timeout = read_timeout(&section, reader);
         let connect_timeout = read_connect_timeout(&section, timeout, reader);
         let concurrency = section.field("concurrency").and_then(|field| field.count(MAX_CONCURRENCY, "8", reader));
+        let rate = section.field("rate").map(|field| rate::read(&field, reader)).unwrap_or_default();
+        let budget = section.field("budget").and_then(|field| budget::read_reference(&field, root, reader));
+        let order = section.field("order").and_then(|field| read_order(&field, reader)).unwrap_or_default();
+        let max_age = section.field("max_age").and_then(|field| field.duration(&MAX_AGE, reader));
+        let rules = outcome::read(&section, reader);
         let retry = retry::read(&section.table("retry", &RETRY_KEYS, reader), reader);
+        retry::check_window(&section, retry, reader);
         if let (Some(name), Some(target), Some(retry)) = (name, target, retry) {
             let concurrency = concurrency.unwrap_or(DEFAULT_CONCURRENCY);
             let grant = auth.grant;
@@ -103,7 +114,12 @@ pub(super) fn read_all(root: &Section<'_>, sources: &[Source], reader: &mut Read
                 connect_timeout,
                 timeout,
                 concurrency,
+                rate,
+                budget,
+                order,
+                max_age,
                 retry,
+                rules,
             });
         }
     }
@@ -150,6 +166,17 @@ fn read_method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Method> {
         reader.report(field.error(message, &format!("\"{meant}\"")));
     }
     method
+}
+
+fn read_order(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Order> {
+    match field.text("\"call\"", reader)? {
+        "none" => Some(Order::None),
+        "call" => Some(Order::Call),
+        _ => {
+            reader.report(field.error("has to be `none` or `call`", "\"call\""));
+            None
+        }
+    }
 }
 
 fn read_timeout(section: &Section<'_>, reader: &mut Reader<'_>) -> Duration {

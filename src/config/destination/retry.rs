@@ -40,6 +40,13 @@ const GIVE_UP_AFTER: Bounds<Duration> = Bounds {
     example: "\"3d\"",
 };
 
+const IDEMPOTENCY_WINDOW: Bounds<Duration> = Bounds {
+    least: Duration::from_secs(1),
+    most: DAY.saturating_mul(365),
+    reason: "it is the time for which the destination recognises an `Idempotency-Key`",
+    example: "\"2h\"",
+};
+
 /// Reads the table; nothing when its policy can't be. Whoever sets one bound beyond the other's default moves both.
 pub(super) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<RetryPolicy> {
     let initial_field = section.field("initial");
@@ -60,6 +67,22 @@ pub(super) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Ret
             reader.report(Problem::error(span, error.to_string()).help(help));
             None
         }
+    }
+}
+
+/// Warns when deliveries are tried for longer than the destination recognises that it has them already.
+pub(super) fn check_window(destination: &Section<'_>, policy: Option<RetryPolicy>, reader: &mut Reader<'_>) {
+    let Some(field) = destination.field("idempotency_window") else { return };
+    let window = field.duration(&IDEMPOTENCY_WINDOW, reader);
+    let (Some(window), Some(policy)) = (window, policy) else { return };
+    if window < policy.give_up_after() {
+        let (window, life) = (show_duration(window), show_duration(policy.give_up_after()));
+        let message = format!(
+            "the destination knows a repeated delivery for {window}, and it is tried for {life}: after that time it may get \
+             an event twice"
+        );
+        let help = "shorten `give_up_after` in `retry`, or let a rule of `outcome` find out";
+        reader.report(Problem::warning(field.span(), message).help(help));
     }
 }
 

@@ -87,6 +87,8 @@ fn every_known_key_is_read() {
         "[destination.crm.auth.header]",
         "[destination.crm.auth.oauth2]",
         "[destination.crm.tls]",
+        "[[destination.crm.outcome]]",
+        "[budget.crm]",
         "[[route]]",
         "[destination.crm.url]",
     ];

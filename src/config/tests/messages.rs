@@ -63,18 +63,16 @@ fn an_unknown_key_is_told_what_it_may_have_meant() {
 fn a_key_of_a_later_version_says_so() {
     check_line(
         DESTINATION,
-        "rate = \"50/s\"",
-        "error: rate | `rate` is not in this version | set `concurrency = 1`; a 429 with `Retry-After` is obeyed",
+        "preset = \"slack\"",
+        "error: preset | `preset` is not in this version | leave it out, and give `url`, `headers` and `auth`",
     );
     for (header, line) in [
         (SERVER, "tls = { cert = \"a\", key = \"b\" }"),
         ("[admin]", "token = { env = \"CRM_TOKEN\" }"),
-        (DESTINATION, "order = \"call\""),
         ("[calls]", "deadline = \"30m\""),
         ("[atoms]", "base_url = \"https://x\""),
         ("[alerts]", "to = [\"crm\"]"),
         ("[[test]]", "event = \"x\""),
-        ("[[destination.crm.outcome]]", "class = \"retry\""),
     ] {
         let problem = only_problem(&minimal_with_line(header, line));
         assert!(problem.contains("is not in this version"), "{problem}");

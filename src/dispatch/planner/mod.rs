@@ -6,11 +6,14 @@
 //! - At most one look into the queue is on its way, and one batch of settlements.
 //! - A look brings what may start now, and some more to be ready when the first of those end, so that looks are few. What is
 //!   ready is released as soon as the destination doesn't admit it.
+//! - Where the destination has budgets, permits come before a look: it brings no more than may start at once, and what is left
+//!   over of the permits goes back.
 //! - The queue is looked into when something may be there: after a hint, when the next delivery is due, and after
 //!   [`LOOK_EVERY`] in any case, because hints may be lost and clocks may be set.
 //! - While the store fails, nothing new is taken, and what ended waits: a lost settlement means a second delivery.
 //! - After the stop nothing is taken; the lane is done when all that was on its way is settled.
 
+mod draws;
 mod unsettled;
 
 use std::{
@@ -20,8 +23,12 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::draws::Draws;
 use self::unsettled::{MAX_WAIT, Unsettled};
-use super::messages::{Action, Ended, Found, Input, Moment, Notice};
+use super::{
+    freshness::Freshness,
+    messages::{Action, Ended, Found, Input, Moment, Notice},
+};
 use crate::{
     breaker::{Admission, Breaker, Condition},
     model::{Timestamp, Verdict},
@@ -48,11 +55,13 @@ pub(super) const ROUNDS: u32 = 4;
 pub(super) struct Planner {
     policy: RetryPolicy,
     breaker: Breaker,
+    freshness: Freshness,
     /// Attempts on their way.
     in_flight: usize,
     /// Claimed, to be attempted next.
     ready: VecDeque<Claim>,
     look: Look,
+    draws: Draws,
     unsettled: Unsettled,
     store: StoreHealth,
     life: Life,
@@ -82,13 +91,15 @@ enum Life {
 
 impl Planner {
     /// A lane that knows nothing yet: it looks at once, and begins at the start of the destination's ramp.
-    pub(super) fn new(concurrency: NonZeroUsize, policy: RetryPolicy) -> Self {
+    pub(super) fn new(breaker: Breaker, policy: RetryPolicy, freshness: Freshness, draws: Draws) -> Self {
         Self {
             policy,
-            breaker: Breaker::new(concurrency, policy.backoff()),
+            breaker,
+            freshness,
             in_flight: 0,
             ready: VecDeque::new(),
             look: Look::At(Timestamp::EPOCH),
+            draws,
             unsettled: Unsettled::new(),
             store: StoreHealth::Works,
             life: Life::Running,
@@ -106,6 +117,7 @@ impl Planner {
             Input::Ended(ended) => ended.into_iter().filter_map(|ended| self.ended(ended, now)).collect(),
             Input::Settled(settlements, Ok(answers)) => self.settled(settlements, &answers, now),
             Input::Settled(settlements, Err(error)) => self.not_settled(settlements, error, now),
+            Input::Granted(count) => self.granted(count),
             Input::Resumed => self.resumed(now),
             Input::Stopping => self.stopping(),
         };
@@ -113,12 +125,15 @@ impl Planner {
         self.start_ready(moment, &mut actions);
         actions.extend(self.next_settling(now));
         actions.extend(self.next_look(moment));
+        actions.extend(self.left_over());
         actions
     }
 
     /// When to nudge the lane if nothing happens before.
     pub(super) fn wake_at(&self, moment: &Moment) -> Timestamp {
         let at_the_latest = moment.now.plus(LOOK_EVERY);
+        let at_the_latest =
+            moment.pause.as_ref().and_then(|pause| pause.until).map_or(at_the_latest, |until| until.min(at_the_latest));
         let next = match self.store_rests(moment.now) {
             Some(until) => Some(until),
             None => self.unsettled.due().into_iter().chain(self.look_at(moment)).min(),
@@ -196,6 +211,11 @@ impl Planner {
         self.store_fails(error, now)
     }
 
+    fn granted(&mut self, count: usize) -> Vec<Action> {
+        self.draws = Draws::Holding(count);
+        Vec::new()
+    }
+
     fn resumed(&mut self, now: Timestamp) -> Vec<Action> {
         self.breaker.resume();
         self.look_not_after(now);
@@ -246,14 +266,7 @@ impl Planner {
     /// Starts what is ready, as far as the destination admits it; releases it when the destination has to wait.
     fn start_ready(&mut self, moment: &Moment, actions: &mut Vec<Action>) {
         match self.admission(moment) {
-            Admission::Now(free) => {
-                let count = free.get().min(self.ready.len());
-                for claim in self.ready.drain(..count) {
-                    self.breaker.started();
-                    self.in_flight += 1;
-                    actions.push(Action::Attempt(claim));
-                }
-            }
+            Admission::Now(free) => self.start(free.get(), moment.now, actions),
             Admission::Full => {}
             Admission::NotBefore(_) | Admission::Stopped => {
                 for claim in self.ready.drain(..) {
@@ -263,6 +276,30 @@ impl Planner {
                 }
             }
         }
+    }
+
+    /// Starts up to `free` attempts. What is of no use any more is retired instead, and takes nobody's place.
+    fn start(&mut self, mut free: usize, now: Timestamp, actions: &mut Vec<Action>) {
+        while free > 0
+            && let Some(claim) = self.ready.pop_front()
+        {
+            if self.freshness.is_over(&claim, now) {
+                actions.push(self.retire(&claim, now));
+                continue;
+            }
+            free -= 1;
+            self.breaker.started();
+            self.in_flight += 1;
+            self.draws = self.draws.without(1);
+            actions.push(Action::Attempt(claim));
+        }
+    }
+
+    fn retire(&mut self, claim: &Claim, now: Timestamp) -> Action {
+        let (id, token) = (claim.id(), claim.token);
+        let settlement = Settlement { id: id.clone(), token, verdict: Verdict::Expired, attempt: None };
+        self.unsettled.push(settlement, now);
+        Action::Tell(Notice::Expired(id))
     }
 
     fn next_settling(&mut self, now: Timestamp) -> Option<Action> {
@@ -281,13 +318,25 @@ impl Planner {
         if !is_due || self.store_rests(moment.now).is_some() {
             return None;
         }
+        let Some(permitted) = NonZeroUsize::new(self.draws.permits()) else {
+            self.draws = Draws::Asked;
+            return Some(Action::Draw(wanted));
+        };
         self.look = Look::Pending { again: Timestamp::MAX };
-        Some(Action::Look(wanted))
+        Some(Action::Look(wanted.min(permitted)))
+    }
+
+    /// Permits that no delivery is being looked for and none is ready for.
+    fn left_over(&mut self) -> Option<Action> {
+        let (Draws::Holding(permits), Look::At(_)) = (self.draws, self.look) else { return None };
+        let count = permits.saturating_sub(self.ready.len());
+        self.draws = self.draws.without(count);
+        (count > 0).then_some(Action::GiveBack(count))
     }
 
     /// When the next look can be; `None` while something else has to happen first.
     fn look_at(&self, moment: &Moment) -> Option<Timestamp> {
-        let Look::At(planned) = self.look else { return None };
+        let (Look::At(planned), false) = (self.look, self.draws == Draws::Asked) else { return None };
         match self.admission(moment) {
             Admission::NotBefore(admitted) => Some(planned.max(admitted)),
             Admission::Now(_) | Admission::Full => self.wanted(moment).map(|_| planned),
@@ -302,7 +351,7 @@ impl Planner {
             Admission::Full => 0,
             Admission::NotBefore(_) | Admission::Stopped => return None,
         };
-        let ready = self.breaker.ready();
+        let ready = if self.draws == Draws::Unlimited { self.breaker.ready() } else { 0 };
         // Half of it gone: a look brings as much as one round takes.
         let is_low = self.ready.len() <= ready / 2;
         if !is_low || self.unsettled.is_overdue() {

@@ -1,6 +1,6 @@
 //! Hours of scheduling without a clock, a queue on disk or a network.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     model::{Attempt, Delivery, Event, EventId, FailureKind, Name, OriginalHeaders, Outcome, Reading},
     outcome::{Fault, Meaning},
+    rate::{Pace, Room, Window},
     store::{ClaimToken, Pause},
 };
 
@@ -34,16 +35,19 @@ struct World {
     looks: Vec<Timestamp>,
     delivered: usize,
     dead: usize,
+    expired: usize,
     released: usize,
     notices: Vec<Notice>,
+    budget: Pace,
+    asked: Option<NonZeroUsize>,
+    permits: usize,
 }
 
 impl World {
     fn new(backlog: u8, destination: fn(Timestamp) -> Meaning) -> Self {
-        let policy = RetryPolicy::try_new(Duration::from_secs(5), HOUR, 72 * HOUR).unwrap();
         let queue = (0..backlog).map(|n| ((START, EventId::from_bytes([n; 16])), delivery())).collect();
         Self {
-            planner: Planner::new(NonZeroUsize::new(8).unwrap(), policy),
+            planner: planner_with(Freshness::default()),
             now: START,
             end: START,
             pause: None,
@@ -55,9 +59,21 @@ impl World {
             looks: Vec::new(),
             delivered: 0,
             dead: 0,
+            expired: 0,
             released: 0,
             notices: Vec::new(),
+            budget: Pace::new(&[], None),
+            asked: None,
+            permits: 0,
         }
+    }
+
+    fn with_budget(backlog: u8, limit: usize, length: Duration) -> Self {
+        let window = Window { limit: NonZeroUsize::new(limit).unwrap(), length };
+        let mut world = Self::new(backlog, |_| Meaning::Success);
+        world.planner.draws = Draws::Holding(0);
+        world.budget = Pace::new(&[window], None);
+        world
     }
 
     fn moment(&self) -> Moment {
@@ -71,7 +87,7 @@ impl World {
         let mut steps_at_once = 0;
         loop {
             let next_end = self.in_flight.iter().map(|(end, _)| *end).min().unwrap_or(Timestamp::MAX);
-            let next = next_end.min(self.planner.wake_at(&self.moment()));
+            let next = next_end.min(self.planner.wake_at(&self.moment())).min(self.next_permit());
             if next > self.end {
                 self.now = self.end;
                 return;
@@ -81,12 +97,35 @@ impl World {
             self.now = self.now.max(next);
             let ended = self.take_ended();
             self.step(if ended.is_empty() { Input::Nudged } else { Input::Ended(ended) });
+            if let Some(granted) = self.granted() {
+                self.step(granted);
+            }
         }
+    }
+
+    fn next_permit(&mut self) -> Timestamp {
+        match self.asked.map(|_| self.budget.room(self.now)) {
+            Some(Room::NotBefore(at)) => at,
+            _ => Timestamp::MAX,
+        }
+    }
+
+    fn granted(&mut self) -> Option<Input> {
+        let most = self.asked?;
+        let Room::For(free) = self.budget.room(self.now) else { return None };
+        let count = free.min(most);
+        self.budget.take(count);
+        self.permits += count.get();
+        self.asked = None;
+        Some(Input::Granted(count.get()))
     }
 
     fn take_ended(&mut self) -> Vec<Ended> {
         let now = self.now;
         let over: Vec<_> = self.in_flight.extract_if(.., |(end, _)| *end <= now).collect();
+        for _ in &over {
+            self.budget.ended(now);
+        }
         over.into_iter().map(|(_, claim)| ended(&claim, (self.destination)(now))).collect()
     }
 
@@ -102,7 +141,19 @@ impl World {
     fn perform(&mut self, action: Action) -> Option<Input> {
         match action {
             Action::Look(max) => return Some(Input::Looked(Ok(self.look(max.get())))),
+            Action::Draw(most) => {
+                assert_eq!(self.asked.replace(most), None, "asked twice");
+                return self.granted();
+            }
+            Action::GiveBack(count) => {
+                self.permits -= count;
+                (0..count).for_each(|_| self.budget.give_back());
+            }
             Action::Attempt(claim) => {
+                match self.planner.draws {
+                    Draws::Unlimited => self.budget.take(NonZeroUsize::MIN),
+                    Draws::Holding(_) | Draws::Asked => self.permits -= 1,
+                }
                 self.attempts.push(self.now);
                 self.in_flight.push((self.now.plus(TOOK), claim));
                 self.most_at_once = self.most_at_once.max(self.in_flight.len());
@@ -131,7 +182,8 @@ impl World {
             Delivery { retries: settlement.attempt.as_ref().map_or(0, |attempt| attempt.number), ..delivery() };
         match settlement.verdict {
             Verdict::Done => self.delivered += 1,
-            Verdict::Dead(_) | Verdict::Expired => self.dead += 1,
+            Verdict::Dead(_) => self.dead += 1,
+            Verdict::Expired => self.expired += 1,
             Verdict::Release => {
                 self.released += 1;
                 self.queue.insert((self.now, settlement.id.event), delivery);
@@ -182,6 +234,12 @@ fn moment(now: Timestamp) -> Moment {
     Moment { now, pause: None }
 }
 
+fn planner_with(freshness: Freshness) -> Planner {
+    let policy = RetryPolicy::try_new(Duration::from_secs(5), HOUR, 72 * HOUR).unwrap();
+    let breaker = Breaker::new(NonZeroUsize::new(8).unwrap(), policy.backoff());
+    Planner::new(breaker, policy, freshness, Draws::Unlimited)
+}
+
 fn planner() -> Planner {
     World::new(0, |_| Meaning::Success).planner
 }
@@ -194,6 +252,8 @@ fn found(claims: Vec<Claim>, next_due: Option<Timestamp>) -> Input {
 fn words(actions: &[Action]) -> Vec<String> {
     let word = |action: &Action| match action {
         Action::Look(max) => format!("look for {max}"),
+        Action::Draw(most) => format!("draw {most}"),
+        Action::GiveBack(count) => format!("give {count} back"),
         Action::Attempt(_) => "attempt".to_owned(),
         Action::Settle(settlements) => {
             format!("settle {:?}", settlements.iter().map(|settlement| settlement.verdict).collect::<Vec<_>>())
@@ -291,6 +351,36 @@ fn people_can_pause_and_nothing_is_sent_meanwhile() {
     world.pause = None;
     world.run(MINUTE);
     assert_eq!(world.delivered, 50);
+}
+
+#[test]
+fn a_lane_wakes_when_a_pause_ends() {
+    let until = START.plus(Duration::from_secs(2));
+    let paused = Moment { now: START, pause: Some(Pause { since: START, until: Some(until), reason: String::new() }) };
+    let mut planner = planner();
+    assert!(planner.apply(Input::Nudged, &paused).is_empty());
+    assert_eq!(planner.wake_at(&paused), until);
+    assert_eq!(words(&planner.apply(Input::Nudged, &moment(until))), ["look for 3"]);
+}
+
+#[test]
+fn what_is_too_old_is_retired_instead_of_sent_and_takes_nobodys_place() {
+    let mut world = World::new(50, |_| Meaning::Success);
+    world.planner = planner_with(Freshness::new(Some(MINUTE), Arc::default()));
+    world.now = START.plus(MINUTE + TOOK);
+    let replayed = Delivery { since: world.now, ..delivery() };
+    world.queue.insert((world.now, EventId::from_bytes([99; 16])), replayed);
+    world.run(MINUTE);
+    assert_eq!((world.expired, world.delivered, world.attempts.len(), world.queue.len()), (50, 1, 1, 0));
+    assert_eq!(world.told(), ["Expired"; 50]);
+}
+
+#[test]
+fn a_retry_that_comes_too_late_is_retired() {
+    let mut world = World::new(1, |_| DOWN);
+    world.planner = planner_with(Freshness::new(Some(Duration::from_secs(30)), Arc::default()));
+    world.run(5 * MINUTE);
+    assert_eq!((world.attempts.len(), world.expired, world.dead), (3, 1, 0));
 }
 
 #[test]
@@ -540,5 +630,58 @@ fn a_store_that_fails_does_not_keep_a_stopping_lane() {
     let over = Input::Ended(claims(0..1).iter().map(|claim| ended(claim, DOWN)).collect());
     let Some(Action::Settle(settlements)) = planner.apply(over, &moment(START)).pop() else { panic!("not settled") };
     planner.apply(Input::Settled(settlements, Err(StoreError::Closed)), &moment(START));
+    assert!(planner.is_done());
+}
+
+#[test]
+fn a_lane_with_a_budget_sends_as_much_as_it_grants_and_holds_nothing_meanwhile() {
+    let mut world = World::with_budget(20, 4, MINUTE);
+    world.run(4 * MINUTE);
+    let minute = |at: &Timestamp| at.since(START).as_secs() / 60;
+    let rounds: Vec<_> = world.attempts.chunk_by(|a, b| minute(a) == minute(b)).map(<[_]>::len).collect();
+    assert_eq!(rounds, [4, 4, 4, 4]);
+    assert_eq!((world.queue.len(), world.released, world.permits), (4, 0, 0));
+    world.run(2 * MINUTE);
+    assert_eq!(world.delivered, 20);
+}
+
+#[test]
+fn a_look_brings_no_more_than_there_are_permits_and_what_is_left_over_goes_back() {
+    let mut planner = planner();
+    planner.draws = Draws::Holding(0);
+    assert_eq!(words(&planner.apply(Input::Nudged, &moment(START))), ["draw 1"]);
+    assert!(planner.apply(Input::Nudged, &moment(START)).is_empty(), "asked twice");
+    assert_eq!(words(&planner.apply(Input::Granted(1), &moment(START))), ["look for 1"]);
+    assert_eq!(words(&planner.apply(found(Vec::new(), None), &moment(START))), ["give 1 back"]);
+
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(Input::Granted(1), &moment(START));
+    let all = claims(0..1);
+    assert_eq!(words(&planner.apply(found(all.clone(), Some(START)), &moment(START))), ["attempt"]);
+    let next = planner.apply(Input::Ended(vec![ended(&all[0], Meaning::Success)]), &moment(START));
+    assert_eq!(words(&next), ["settle [Done]", "draw 2"]);
+}
+
+#[test]
+fn a_lane_that_waits_for_its_budget_sleeps() {
+    let mut planner = planner();
+    planner.draws = Draws::Holding(0);
+    assert_eq!(words(&planner.apply(Input::Nudged, &moment(START))), ["draw 1"]);
+    let later = moment(START.plus(MINUTE));
+    assert!(planner.apply(Input::Nudged, &later).is_empty());
+    assert_eq!(planner.wake_at(&later), later.now.plus(LOOK_EVERY));
+}
+
+#[test]
+fn permits_that_come_when_nothing_may_be_sent_go_back_at_once() {
+    let pause = Some(Pause { since: START, until: None, reason: String::new() });
+    let mut planner = planner();
+    planner.draws = Draws::Holding(0);
+    planner.apply(Input::Nudged, &moment(START));
+    let paused = planner.apply(Input::Granted(1), &Moment { now: START, pause });
+    assert_eq!(words(&paused), ["give 1 back"]);
+    planner.apply(Input::Nudged, &moment(START));
+    planner.apply(Input::Stopping, &moment(START));
+    assert_eq!(words(&planner.apply(Input::Granted(1), &moment(START))), ["give 1 back"]);
     assert!(planner.is_done());
 }

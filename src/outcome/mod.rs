@@ -5,28 +5,26 @@
 //! credentials (every event would meet the same, so nothing more is sent and nothing is lost).
 //! In doubt it retries: a retry in vain costs a request, a dead letter costs a person's time.
 //!
+//! Before the table come a destination's own [rules](Rules), for the table can't know who says 200 and means 429.
+//!
 //! When to try again is [`crate::retry`]'s to say, what it means for the other deliveries [`crate::breaker`]'s.
+
+mod reply;
+mod rules;
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 
+pub use self::{
+    reply::Reply,
+    rules::{Class, Rule, Rules, Undecided},
+};
 use crate::model::{FailureKind, Outcome, Timestamp};
 
 /// The longest `Retry-After` we follow. Daily quotas and migrations of real services (`HubSpot`) ask for up to a day;
 /// more would eat the three days that a delivery lives by default because of somebody's typing error.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What came back.
-#[derive(Debug, Clone)]
-pub struct Reply {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The start of the body, as text.
-    pub excerpt: String,
-}
 
 /// Why nothing came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +40,8 @@ pub struct Failure {
 pub enum Meaning {
     /// The destination has it.
     Success,
+    /// It had it already.
+    Duplicate,
     /// Not this time.
     Retry(Fault),
     /// The destination asks everybody to slow down.
@@ -49,6 +49,9 @@ pub enum Meaning {
         /// Until when, if it said so.
         until: Option<Timestamp>,
     },
+    /// It doesn't take the credentials any more; others may do. Whoever can't get others, or has just got them, makes it
+    /// one of [`Self::CREDENTIALS_REFUSED`] and [`Self::FRESH_CREDENTIALS_REFUSED`].
+    Reauth,
     /// It refuses this event and would refuse it again.
     RejectEvent,
     /// No request can be made of this event.
@@ -72,18 +75,28 @@ pub enum Fault {
 }
 
 impl Meaning {
-    /// What a reply or a failure at `now` means.
+    /// The credentials are constant, and wrong.
+    pub const CREDENTIALS_REFUSED: Self = stop("it doesn't take the credentials, correct them");
+    /// Others were got, and are as wrong.
+    pub const FRESH_CREDENTIALS_REFUSED: Self =
+        stop("it doesn't take a fresh token either, correct `auth` or the rights behind it");
+
+    /// What a reply or a failure at `now` means, and the rules that couldn't be asked.
     #[must_use]
-    pub fn of(sent: &Result<Reply, Failure>, now: Timestamp) -> Self {
-        match sent {
-            Ok(reply) => of_status(reply.status.as_u16()).with_retry_after(&reply.headers, now),
-            Err(failure) => of_failure(failure.kind),
-        }
+    pub fn of(sent: &Result<Reply, Failure>, rules: &Rules, now: Timestamp) -> (Self, Vec<Undecided>) {
+        let reply = match sent {
+            Ok(reply) => reply,
+            Err(failure) => return (of_failure(failure.kind), Vec::new()),
+        };
+        let (class, undecided) = rules.judge(reply);
+        let meaning = class.map_or_else(|| of_status(reply.status.as_u16()), |class| rules::meaning(class, reply, now));
+        (meaning.with_retry_after(&reply.headers, now), undecided)
     }
 
     /// A destination that names a time means its pace, whatever the status of its refusal.
     fn with_retry_after(self, headers: &HeaderMap, now: Timestamp) -> Self {
         match (self, retry_after(headers, now)) {
+            (Self::Throttled { until: Some(until) }, Some(asked)) => Self::Throttled { until: Some(until.max(asked)) },
             (Self::Retry(_) | Self::Throttled { .. }, until @ Some(_)) => Self::Throttled { until },
             (meaning, _) => meaning,
         }
@@ -96,7 +109,7 @@ fn of_status(status: u16) -> Meaning {
         200..=299 => Meaning::Success,
         // Not followed: the new address is not the configured one, and a redirected POST may turn into a GET.
         300..=399 => stop("redirects are never followed, correct `url`"),
-        401 => stop("it doesn't take the credentials, correct them"),
+        401 => Meaning::Reauth,
         402 => stop("the account there wants a payment"),
         403 => stop("it forbids the access, correct the credentials or the rights behind them"),
         407 => stop("a proxy on the way wants credentials"),
@@ -129,7 +142,7 @@ const fn of_failure(kind: FailureKind) -> Meaning {
         // breaker sees to it that it is looked up now and then only.
         FailureKind::Forbidden => Meaning::Retry(Fault::Destination),
         FailureKind::Credentials => stop("the token endpoint refuses the credentials, correct `auth`"),
-        FailureKind::Bug => Meaning::Retry(Fault::Event),
+        FailureKind::Bug | FailureKind::Unkept => Meaning::Retry(Fault::Event),
         FailureKind::Unsendable => Meaning::Unsendable,
         FailureKind::Interrupted => Meaning::Undecided,
     }
@@ -149,7 +162,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
 impl From<Result<Reply, Failure>> for Outcome {
     fn from(sent: Result<Reply, Failure>) -> Self {
         match sent {
-            Ok(reply) => Self::Answered { status: reply.status.as_u16(), excerpt: reply.excerpt },
+            Ok(reply) => Self::Answered { status: reply.status.as_u16(), excerpt: reply.excerpt() },
             Err(Failure { kind, detail }) => Self::Failed { kind, detail },
         }
     }
@@ -157,7 +170,8 @@ impl From<Result<Reply, Failure>> for Outcome {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use bytes::Bytes;
+    use http::{HeaderValue, StatusCode};
 
     use super::*;
 
@@ -168,11 +182,11 @@ mod tests {
         if let Some(text) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap());
         }
-        Reply { status: StatusCode::from_u16(status).unwrap(), headers, excerpt: String::new() }
+        Reply { status: StatusCode::from_u16(status).unwrap(), headers, body: Bytes::new() }
     }
 
     fn meaning(status: u16, retry_after: Option<&str>) -> Meaning {
-        Meaning::of(&Ok(reply(status, retry_after)), NOW)
+        Meaning::of(&Ok(reply(status, retry_after)), &Rules::default(), NOW).0
     }
 
     fn name(meaning: Meaning) -> &'static str {
@@ -183,7 +197,8 @@ mod tests {
             Meaning::Throttled { .. } => "slow down",
             Meaning::RejectEvent => "reject",
             Meaning::StopDestination { .. } => "stop",
-            Meaning::Unsendable | Meaning::Undecided => "never from a reply",
+            Meaning::Reauth => "other credentials",
+            Meaning::Duplicate | Meaning::Unsendable | Meaning::Undecided => "never from a reply",
         }
     }
 
@@ -203,7 +218,8 @@ mod tests {
             "200-299 success",
             "300-399 stop",
             "400-400 reject",
-            "401-403 stop",
+            "401-401 other credentials",
+            "402-403 stop",
             "404-406 reject",
             "407-407 stop",
             "408-408 retry",
@@ -226,7 +242,7 @@ mod tests {
 
     #[test]
     fn every_failure_has_one_meaning() {
-        let of = |kind| Meaning::of(&Err(Failure { kind, detail: String::new() }), NOW);
+        let of = |kind| Meaning::of(&Err(Failure { kind, detail: String::new() }), &Rules::default(), NOW).0;
         for kind in [
             FailureKind::Connect,
             FailureKind::Timeout,

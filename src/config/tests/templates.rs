@@ -182,6 +182,22 @@ fn a_name_that_stands_for_nothing_is_told_what_it_may_have_meant() {
 }
 
 #[test]
+fn what_comes_with_the_credentials_has_the_names_that_are_captured() {
+    let auth = "auth = { oauth2 = { token_url = \"https://login.example/token\", client_id = \"relay\", \
+                client_secret = { env = \"CRM_TOKEN\" }, capture = [\"instance_url\"] } }\n";
+    let captured = minimal_with(URL, &format!("\"{{{{ auth.instance_url }}}}/calls\"\n{auth}"));
+    assert!(problems(&captured).is_empty(), "{}", problems(&captured));
+    assert_eq!(
+        only_problem(&with(&format!("{auth}text = \"{{{{ auth.instance_uri }}}}\""))),
+        "error: auth.instance_uri | nothing is called `auth.instance_uri` here | did you mean `instance_url`?"
+    );
+    assert_eq!(
+        only_problem(&with("text = \"{{ auth.instance_url }}\"")),
+        "error: auth.instance_url | nothing is called `auth.instance_url` here | name it in `capture` of `oauth2`"
+    );
+}
+
+#[test]
 fn what_an_agents_owner_names_is_not_looked_up() {
     for expression in [
         "analytics.disposition.anything",

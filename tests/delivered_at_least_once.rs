@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
+#[path = "delivered_at_least_once/tokens.rs"]
+mod tokens;
 
 use std::time::{Duration, Instant};
 

@@ -196,6 +196,8 @@ const SECTIONS: &[(&str, &Keys)] = &[
     ("`basic` in `auth` of [destination.NAME]", &destination::BASIC_KEYS),
     ("`header` in `auth` of [destination.NAME]", &destination::HEADER_KEYS),
     ("`oauth2` in `auth` of [destination.NAME]", &destination::OAUTH2_KEYS),
+    ("`hmac` in `auth` of [destination.NAME]", &destination::HMAC_KEYS),
+    ("`standard_webhooks` in `auth` of [destination.NAME]", &destination::STANDARD_WEBHOOKS_KEYS),
     ("`tls` of [destination.NAME]", &destination::TLS_KEYS),
     ("[[destination.NAME.outcome]]", &destination::OUTCOME_KEYS),
     ("[budget.NAME]", &budget::KEYS),

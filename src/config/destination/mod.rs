@@ -17,7 +17,7 @@ use http::Method;
 
 use self::{auth::Auth, body::BodyKeys, headers::Headers};
 pub(super) use self::{
-    auth::{BASIC_KEYS, HEADER_KEYS, KEYS as AUTH_KEYS, OAUTH2_KEYS},
+    auth::{BASIC_KEYS, HEADER_KEYS, HMAC_KEYS, KEYS as AUTH_KEYS, OAUTH2_KEYS, STANDARD_WEBHOOKS_KEYS},
     outcome::KEYS as OUTCOME_KEYS,
     retry::KEYS as RETRY_KEYS,
     tls::KEYS as TLS_KEYS,
@@ -142,12 +142,23 @@ fn read_target(
     add_auth(&mut headers, auth, section, reader);
     let BodyKeys { body, content_type, resend } = body::read(section, &known, reader);
     let Headers { fixed: headers, templates: header_templates } = headers;
-    Some(Target { method, url: url?, headers, header_templates, body, content_type, resend, vars, signing: None })
+    Some(Target {
+        method,
+        url: url?,
+        headers,
+        header_templates,
+        body,
+        content_type,
+        resend,
+        vars,
+        signing: auth.signer.clone(),
+    })
 }
 
 /// Adds the header of `auth`, and reports it when `headers` has the same.
 fn add_auth(headers: &mut Headers, auth: &Auth, section: &Section<'_>, reader: &mut Reader<'_>) {
-    if let (Some(name), Some(field)) = (auth.header_name().filter(|name| headers.has(name)), section.field("auth")) {
+    let names = auth.header_names();
+    for (name, field) in names.iter().filter(|name| headers.has(name)).zip(section.field("auth")) {
         let message = format!("`auth` makes the header `{name}`, and `headers` has it, too");
         reader.report(Problem::error(field.span(), message).help("leave one of them out"));
     }

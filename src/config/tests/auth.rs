@@ -44,6 +44,58 @@ fn a_header_of_ones_own_is_a_credential_too() {
     assert!(value.is_sensitive());
 }
 
+/// Base64, as Standard Webhooks has its keys.
+const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// The headers by which a destination with this `auth` gets signatures.
+fn signed_by(auth: &str) -> Vec<String> {
+    let environment = environment().with_variable("KEY", KEY);
+    let config = Config::parse("relay.toml", &with(&format!("auth = {auth}")), &environment);
+    let signer = config.unwrap().destinations[0].target.signing.clone().unwrap();
+    signer.headers().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn requests_can_be_signed_beside_a_credential() {
+    assert_eq!(signed_by("{ hmac = { secret = { env = \"KEY\" } } }"), ["x-signature"]);
+    let elsewhere = "{ bearer = { env = \"CRM_TOKEN\" }, hmac = { secret = { env = \"KEY\" }, header = \"X-Hmac\" } }";
+    assert_eq!(signed_by(elsewhere), ["x-hmac"]);
+    let standard = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    assert_eq!(signed_by("{ standard_webhooks = { keys = [{ env = \"KEY\" }, { env = \"KEY\" }] } }"), standard);
+}
+
+#[test]
+fn signatures_that_cannot_be_are_told_why() {
+    let token = "{ env = \"CRM_TOKEN\" }";
+    for (auth, message) in [
+        (
+            format!("{{ hmac = {{ secret = {token} }}, standard_webhooks = {{}} }}"),
+            "`auth` takes one of `hmac`, `standard_webhooks`",
+        ),
+        ("{ hmac = {} }".to_owned(), "`hmac` of `auth` of [destination.crm] has no `secret`"),
+        (
+            format!("{{ hmac = {{ secret = {token}, header = \"Host\" }} }}"),
+            "is not a header that could carry a signature",
+        ),
+        (
+            format!("{{ hmac = {{ secret = {token}, header = \"X-Relay-Event\" }} }}"),
+            "is not a header that could carry",
+        ),
+        ("{ standard_webhooks = { keys = [] } }".to_owned(), "there is no key in it"),
+        (format!("{{ standard_webhooks = {{ keys = {token} }} }}"), "`keys` has to be a list"),
+        (
+            format!("{{ standard_webhooks = {{ keys = [{token}] }} }}"),
+            "a key of Standard Webhooks is base64, with or without",
+        ),
+    ] {
+        let told = only_problem(&with(&format!("auth = {auth}")));
+        assert!(told.contains(message), "{told}");
+    }
+    let twice =
+        format!("auth = {{ hmac = {{ secret = {token}, header = \"X-Team\" }} }}\nheaders = {{ X-Team = \"voice\" }}");
+    assert!(only_problem(&with(&twice)).contains("`auth` makes the header `x-team`, and `headers` has it, too"));
+}
+
 #[test]
 fn credentials_that_cannot_be_are_told_why() {
     for (auth, message) in [

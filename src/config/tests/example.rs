@@ -86,6 +86,8 @@ fn every_known_key_is_read() {
         "[destination.crm.auth.basic]",
         "[destination.crm.auth.header]",
         "[destination.crm.auth.oauth2]",
+        "[destination.crm.auth.hmac]",
+        "[destination.crm.auth.standard_webhooks]",
         "[destination.crm.tls]",
         "[[destination.crm.outcome]]",
         "[budget.crm]",

@@ -3,6 +3,7 @@
 use tokio::{
     sync::{Mutex, mpsc},
     task::yield_now,
+    time::timeout,
 };
 
 use super::*;
@@ -52,7 +53,7 @@ impl Endpoint {
 
     /// Lets everybody who waits come to rest, then answers the one request that there is.
     async fn answer(&mut self, status: &str, body: &str) -> String {
-        let request = self.asked.recv().await.unwrap();
+        let request = timeout(2 * PATIENT.total, self.asked.recv()).await.expect("a token request in time").unwrap();
         for _ in 0..100 {
             yield_now().await;
         }

@@ -1,3 +1,5 @@
+//! The index over real sled, against a model: what is recent and what is written, in one order.
+
 use std::{collections::BTreeMap, ops::RangeBounds};
 
 use proptest::prelude::*;

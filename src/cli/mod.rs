@@ -16,6 +16,7 @@ mod failure;
 mod filter;
 pub mod init;
 mod pause;
+mod presets;
 mod sample;
 mod send;
 mod serve;
@@ -95,6 +96,8 @@ enum Command {
     Send(send::SendArgs),
     /// Show where an event would go and what exactly would be sent. Sends nothing.
     Explain(explain::ExplainArgs),
+    /// List the ready-made destinations (Slack, Salesforce …), or print one.
+    Presets(presets::PresetsArgs),
     /// Show how a running relay and its destinations are.
     Status,
     /// List events, newest first, or show one.
@@ -185,6 +188,7 @@ async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(args, session).await,
         Command::Send(args) => send::run(args, session).await,
         Command::Explain(args) => explain::run(&args, session),
+        Command::Presets(args) => presets::run(&args, session),
         Command::Status => status::run(session).await,
         Command::Events(args) => events::run(args, session).await,
         Command::Deliveries(args) => deliveries::run(args, session).await,

@@ -21,12 +21,38 @@ pub(super) struct Field<'t> {
     key_span: Span,
     value: &'t DeValue<'t>,
     span: Span,
+    origin: Origin,
+}
+
+/// Which text a table or a value stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The file.
+    File,
+    /// A preset that the file names at this place: what is said of its values is said of that place.
+    Preset(Span),
+}
+
+impl Origin {
+    /// Where the file has what its text has at `span`.
+    fn place(&self, span: Span) -> Span {
+        match self {
+            Self::File => span,
+            Self::Preset(named) => named.clone(),
+        }
+    }
 }
 
 impl<'t> Field<'t> {
-    /// The field of a table's entry.
-    pub(super) fn new(key: &'t Spanned<DeString<'t>>, value: &'t Spanned<DeValue<'t>>) -> Self {
-        Self { key: key.get_ref(), key_span: key.span(), value: value.get_ref(), span: value.span() }
+    /// The field of an entry of a table from `origin`.
+    pub(super) fn new(key: &'t Spanned<DeString<'t>>, value: &'t Spanned<DeValue<'t>>, origin: Origin) -> Self {
+        let (key_span, span) = (origin.place(key.span()), origin.place(value.span()));
+        Self { key: key.get_ref(), key_span, value: value.get_ref(), span, origin }
+    }
+
+    /// Which text it stands in.
+    pub(super) fn origin(&self) -> Origin {
+        self.origin.clone()
     }
 
     /// The key.
@@ -117,7 +143,8 @@ impl<'t> Field<'t> {
     }
 
     fn item(&self, item: &'t Spanned<DeValue<'t>>) -> Self {
-        Self { key: self.key, key_span: self.key_span(), value: item.get_ref(), span: item.span() }
+        let span = self.origin.place(item.span());
+        Self { key: self.key, key_span: self.key_span(), value: item.get_ref(), span, origin: self.origin() }
     }
 
     /// The texts of a list that holds no secrets. Items that are no texts are reported and left out.

@@ -44,6 +44,7 @@ use std::{
 
 pub use self::{
     budget::Budget,
+    destination::{PRESETS, Preset},
     environment::{Environment, FixedEnvironment, ProcessEnvironment, SecretFile},
     load::{DEFAULT_PATHS, LoadError, load, locate},
     problem::{Position, Problem, Problems, Severity},

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Environment,
     document::{Document, touch},
-    field::Field,
+    field::{Field, Origin},
     problem::{Problem, Span},
     quoted,
 };
@@ -51,8 +51,11 @@ impl<'e> Reader<'e> {
         self.folder.join(path)
     }
 
-    /// Where in the file the bytes `range` of a text stand.
+    /// Where in the file the bytes `range` of a text stand; for a text of a preset, where that is named.
     pub(super) fn place(&self, field: &Field<'_>, range: &Span) -> Span {
+        if field.origin() != Origin::File {
+            return field.span();
+        }
         let (start, quoted) = (field.span().start, self.text.get(field.span()).unwrap_or_default());
         let place = quoted::place(quoted, range);
         start + place.start..start + place.end

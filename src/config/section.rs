@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     SECTIONS,
-    field::Field,
+    field::{Field, Origin},
     problem::{Problem, Span},
     reader::Reader,
     suggestion,
@@ -21,18 +21,45 @@ pub(super) struct Keys {
     pub(super) later: &'static [(&'static str, &'static str)],
 }
 
-/// A table of the file; an absent section is an empty one.
+/// A table of the file; an absent section is an empty one. What it leaves out may come from a preset.
 #[derive(Debug, Clone)]
 pub(super) struct Section<'t> {
     title: String,
     span: Span,
-    table: Option<&'t DeTable<'t>>,
+    table: Option<Table<'t>>,
+    preset: Option<Table<'t>>,
+}
+
+/// Entries, and which text they stand in.
+#[derive(Debug, Clone)]
+struct Table<'t> {
+    entries: &'t DeTable<'t>,
+    origin: Origin,
+    /// Keys that don't count.
+    without: &'static [&'static str],
+}
+
+impl<'t> Table<'t> {
+    fn field(&self, key: &str) -> Option<Field<'t>> {
+        let (key, value) = self.entries.get_key_value(key).filter(|_| !self.without.contains(&key))?;
+        Some(Field::new(key, value, self.origin.clone()))
+    }
+
+    fn table(&self, key: &str) -> Option<Self> {
+        let DeValue::Table(entries) = self.entries.get(key)?.get_ref() else { return None };
+        Some(Self { entries, origin: self.origin.clone(), without: &[] })
+    }
+
+    fn fields(&self) -> impl Iterator<Item = Field<'t>> {
+        self.entries.into_iter().map(|(key, value)| Field::new(key, value, self.origin.clone()))
+    }
 }
 
 impl<'t> Section<'t> {
     /// The whole file.
     pub(super) fn root(table: &'t DeTable<'t>, keys: &Keys, reader: &mut Reader<'_>) -> Self {
-        let root = Self { title: "the top level of the file".to_owned(), span: 0..0, table: Some(table) };
+        let table = Some(Table { entries: table, origin: Origin::File, without: &[] });
+        let root = Self { title: "the top level of the file".to_owned(), span: 0..0, table, preset: None };
         root.check_keys(keys, reader);
         root
     }
@@ -56,7 +83,10 @@ impl<'t> Section<'t> {
     /// What is wrong, when it holds something else.
     pub(super) fn with_free_keys(title: String, field: &Field<'t>) -> Result<Self, String> {
         match field.value() {
-            DeValue::Table(table) => Ok(Self { title, span: field.span(), table: Some(table) }),
+            DeValue::Table(entries) => {
+                let table = Some(Table { entries, origin: field.origin(), without: &[] });
+                Ok(Self { title, span: field.span(), table, preset: None })
+            }
             _ => Err(format!("{title} has to be a section or a table, not {}", field.kind())),
         }
     }
@@ -64,14 +94,16 @@ impl<'t> Section<'t> {
     /// The section `[key]`, empty when the file doesn't have it.
     pub(super) fn section(&self, key: &'static str, keys: &Keys, reader: &mut Reader<'_>) -> Self {
         let title = format!("[{key}]");
-        let empty = Self { title: title.clone(), span: self.span(), table: None };
+        let empty = self.empty(title.clone());
         self.field(key).and_then(|field| Self::of(title, &field, keys, reader)).unwrap_or(empty)
     }
 
     /// The table under a key of this section, empty when there is none.
     pub(super) fn table(&self, key: &'static str, keys: &Keys, reader: &mut Reader<'_>) -> Self {
-        let empty = Self { title: self.title_of(key), span: self.span(), table: None };
-        self.given_table(key, keys, reader).unwrap_or(empty)
+        let given = self.given_table(key, keys, reader);
+        let mut section = given.unwrap_or_else(|| self.empty(self.title_of(key)));
+        section.preset = self.preset.as_ref().and_then(|preset| preset.table(key));
+        section
     }
 
     /// The table under a key of this section, if there is one.
@@ -81,6 +113,24 @@ impl<'t> Section<'t> {
 
     fn title_of(&self, key: &str) -> String {
         format!("`{key}` of {}", self.title)
+    }
+
+    fn empty(&self, title: String) -> Self {
+        Self { title, span: self.span(), table: None, preset: None }
+    }
+
+    /// The same section, with `preset` for the keys that it leaves out. `named` is where the file names the preset. Of
+    /// `alternatives` only one can be there: the file's, if it has one.
+    pub(super) fn with_preset(
+        mut self,
+        preset: &'t DeTable<'t>,
+        named: Span,
+        alternatives: &'static [&'static str],
+    ) -> Self {
+        let has_own = alternatives.iter().any(|key| self.field(key).is_some());
+        let without = if has_own { alternatives } else { &[] };
+        self.preset = Some(Table { entries: preset, origin: Origin::Preset(named), without });
+        self
     }
 
     /// What people call the section.
@@ -93,10 +143,37 @@ impl<'t> Section<'t> {
         self.span.clone()
     }
 
-    /// The value of a key, if it is there.
+    /// The value of a key, if it is there: the file's own, or else the preset's.
     pub(super) fn field(&self, key: &str) -> Option<Field<'t>> {
-        let (key, value) = self.table?.get_key_value(key)?;
-        Some(Field::new(key, value))
+        self.tables().find_map(|table| table.field(key))
+    }
+
+    /// The entries of the table under a key, whose keys are names that people choose: the file's, and of the preset's those
+    /// that the file doesn't have.
+    pub(super) fn free_table(&self, key: &str, example: &str, reader: &mut Reader<'_>) -> Vec<Field<'t>> {
+        let mut entries: Vec<Field<'t>> = Vec::new();
+        for field in self.layers(key) {
+            match Self::with_free_keys(format!("`{key}`"), &field) {
+                Ok(section) => {
+                    let is_new = |entry: &Field<'t>| entries.iter().all(|own| own.key() != entry.key());
+                    let new: Vec<_> = section.fields().into_iter().filter(is_new).collect();
+                    entries.extend(new);
+                }
+                Err(message) => {
+                    reader.report(Problem::error(field.span(), message).help(format!("write `{key} = {example}`")));
+                }
+            }
+        }
+        entries
+    }
+
+    /// The values of a key that both the file and its preset may have, the file's first.
+    pub(super) fn layers(&self, key: &str) -> Vec<Field<'t>> {
+        self.tables().filter_map(|table| table.field(key)).collect()
+    }
+
+    fn tables(&self) -> impl Iterator<Item = &Table<'t>> {
+        self.table.iter().chain(&self.preset)
     }
 
     /// The value of a key that has to be there; `example` is a value to write.
@@ -110,9 +187,9 @@ impl<'t> Section<'t> {
         field
     }
 
-    /// All fields, in the order of the file.
+    /// All fields of the file, in its order.
     pub(super) fn fields(&self) -> Vec<Field<'t>> {
-        let mut fields: Vec<_> = self.table.into_iter().flatten().map(|(key, value)| Field::new(key, value)).collect();
+        let mut fields: Vec<_> = self.table.iter().flat_map(Table::fields).collect();
         fields.sort_by_key(|field| field.key_span().start);
         fields
     }

@@ -4,6 +4,7 @@ mod auth;
 mod example;
 mod messages;
 mod pressure;
+mod presets;
 mod robustness;
 mod templates;
 
@@ -30,6 +31,15 @@ fn environment() -> FixedEnvironment {
         .with_variable("ATOMS_WEBHOOK_SECRET", SECRET)
         .with_variable("CRM_TOKEN", "crm-token-0123456789")
         .with_variable("CRM_URL", "https://crm.internal.example/api/calls")
+        .with_variable("CHAT_URL", "https://chat.example/hooks/calls")
+        .with_variable("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xYz1xYz2xYz3xYz4xYz5")
+        .with_variable("SLACK_BOT_TOKEN", "xoxb-0123456789")
+        .with_variable("TEAMS_WEBHOOK_URL", "https://acme.webhook.office.com/workflows/xYz1xYz2xYz3xYz4xYz5")
+        .with_variable("HUBSPOT_TOKEN", "pat-eu1-0123456789")
+        .with_variable("SF_CLIENT_ID", "3MVG9.relay")
+        .with_variable("SF_CLIENT_SECRET", "sf-secret-0123456789")
+        .with_variable("ZENDESK_TOKEN", "zendesk-token-0123456789")
+        .with_variable("PAGERDUTY_ROUTING_KEY", "R0UT1NGKEY0123456789")
         .with_variable("SLACK_URL", "https://hooks.slack.com/services/T0/B0/xYz1xYz2xYz3xYz4xYz5")
 }
 

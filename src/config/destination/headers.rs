@@ -59,23 +59,14 @@ impl Headers {
 
 /// Reads the headers of a destination. But for templates no value is revealed: a header by any name may carry a credential.
 pub(super) fn read(
-    field: Option<Field<'_>>,
+    destination: &Section<'_>,
     sources: &[Source],
     known: &Known<'_>,
     reader: &mut Reader<'_>,
 ) -> Headers {
     let mut headers = Headers::default();
-    let Some(field) = field else { return headers };
-    match Section::with_free_keys("`headers`".to_owned(), &field) {
-        Ok(section) => {
-            for entry in section.fields() {
-                read_header(&entry, sources, known, &mut headers, reader);
-            }
-        }
-        Err(message) => {
-            let help = format!("write `headers = {EXAMPLE}`");
-            reader.report(Problem::error(field.span(), message).help(help));
-        }
+    for entry in destination.free_table("headers", EXAMPLE, reader) {
+        read_header(&entry, sources, known, &mut headers, reader);
     }
     headers
 }

@@ -7,6 +7,7 @@ mod guard;
 mod headers;
 mod json;
 mod outcome;
+mod preset;
 mod retry;
 mod tls;
 mod vars;
@@ -15,6 +16,7 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use http::Method;
 
+pub use self::preset::{PRESETS, Preset};
 use self::{auth::Auth, body::BodyKeys, headers::Headers};
 pub(super) use self::{
     auth::{BASIC_KEYS, HEADER_KEYS, HMAC_KEYS, KEYS as AUTH_KEYS, OAUTH2_KEYS, STANDARD_WEBHOOKS_KEYS},
@@ -60,8 +62,9 @@ pub(super) const KEYS: Keys = Keys {
         "outcome",
         "allow_private",
         "tls",
+        "preset",
     ],
-    later: &[("preset", "leave it out, and give `url`, `headers` and `auth`")],
+    later: &[],
 };
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -88,6 +91,7 @@ const METHODS: &[Method] = &[Method::POST, Method::PUT, Method::PATCH, Method::D
 pub(super) fn read_all(root: &Section<'_>, sources: &[Source], reader: &mut Reader<'_>) -> Vec<Destination> {
     let mut destinations = Vec::new();
     for (name, section) in entries::read("destination", &KEYS, root, reader) {
+        let section = preset::complete(section, reader);
         let policy = guard::read(&section, reader);
         let auth = Auth::read(&section, policy, sources, reader);
         let target = read_target(&section, &auth, policy, sources, reader);
@@ -133,12 +137,12 @@ fn read_target(
     sources: &[Source],
     reader: &mut Reader<'_>,
 ) -> Option<Target> {
-    let vars = vars::read(section.field("vars"), reader);
+    let vars = vars::read(section, reader);
     let known = Known { vars: &vars, captured: auth.captured(section) };
     let url = section.required("url", address::EXAMPLE, reader);
     let url = url.and_then(|url| address::read(&url, &known, policy, reader));
     let method = section.field("method").and_then(|field| read_method(&field, reader)).unwrap_or(Method::POST);
-    let mut headers = headers::read(section.field("headers"), sources, &known, reader);
+    let mut headers = headers::read(section, sources, &known, reader);
     add_auth(&mut headers, auth, section, reader);
     let BodyKeys { body, content_type, resend } = body::read(section, &known, reader);
     let Headers { fixed: headers, templates: header_templates } = headers;

@@ -40,17 +40,24 @@ const PAUSE: Bounds<Duration> = Bounds {
     example: "\"15m\"",
 };
 
-/// Reads the rules of a destination, in the order of the file.
+/// Reads the rules of a destination, in the order of the file; those of its preset follow.
 pub(super) fn read(destination: &Section<'_>, reader: &mut Reader<'_>) -> Rules {
-    let Some(field) = destination.field("outcome") else { return Rules::default() };
+    let mut rules = Vec::new();
+    for field in destination.layers("outcome") {
+        rules.extend(read_layer(&field, destination, reader));
+    }
+    Rules::new(rules)
+}
+
+fn read_layer(field: &Field<'_>, destination: &Section<'_>, reader: &mut Reader<'_>) -> Vec<Rule> {
     let Some(items) = field.items() else {
         let message = "there can be several rules, so each has its header in double brackets";
         let help = format!("write `[[{}.outcome]]`", destination.title().trim_matches(['[', ']']));
         reader.report(Problem::error(field.span(), message).help(help));
-        return Rules::default();
+        return Vec::new();
     };
     let numbered = (1..).zip(&items);
-    Rules::new(numbered.filter_map(|(number, item)| read_one(number, item, destination, reader)).collect())
+    numbered.filter_map(|(number, item)| read_one(number, item, destination, reader)).collect()
 }
 
 fn read_one(number: usize, item: &Field<'_>, destination: &Section<'_>, reader: &mut Reader<'_>) -> Option<Rule> {

@@ -14,15 +14,8 @@ use crate::{
 const EXAMPLE: &str = "{ channel = \"C0123\", routing_key = { env = \"PAGERDUTY_KEY\" } }";
 
 /// Reads the table, if there is one.
-pub(super) fn read(field: Option<Field<'_>>, reader: &mut Reader<'_>) -> Vars {
-    let Some(field) = field else { return Vars::default() };
-    match Section::with_free_keys("`vars`".to_owned(), &field) {
-        Ok(section) => section.fields().iter().filter_map(|entry| read_var(entry, reader)).collect(),
-        Err(message) => {
-            reader.report(Problem::error(field.span(), message).help(format!("write `vars = {EXAMPLE}`")));
-            Vars::default()
-        }
-    }
+pub(super) fn read(destination: &Section<'_>, reader: &mut Reader<'_>) -> Vars {
+    destination.free_table("vars", EXAMPLE, reader).iter().filter_map(|entry| read_var(entry, reader)).collect()
 }
 
 fn read_var(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<(String, Var)> {

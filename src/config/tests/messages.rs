@@ -61,11 +61,6 @@ fn an_unknown_key_is_told_what_it_may_have_meant() {
 
 #[test]
 fn a_key_of_a_later_version_says_so() {
-    check_line(
-        DESTINATION,
-        "preset = \"slack\"",
-        "error: preset | `preset` is not in this version | leave it out, and give `url`, `headers` and `auth`",
-    );
     for (header, line) in [
         (SERVER, "tls = { cert = \"a\", key = \"b\" }"),
         ("[admin]", "token = { env = \"CRM_TOKEN\" }"),

@@ -72,8 +72,8 @@ async fn round(events: usize, neighbours: Vec<(Scripted, Destination)>) -> Times
     for _ in 0..GOOD {
         good.push(Scripted::always(Behaviour::Answers(200)).await);
     }
-    let named = good.iter().enumerate().map(|(n, destination)| to(&format!("good-{n}"), &destination.url("/")));
-    let called: Vec<_> = named.chain(neighbours.iter().map(|(_, called)| called.clone())).collect();
+    let to_good = good.iter().enumerate().map(|(n, destination)| to(&format!("good-{n}"), &destination.url("/")));
+    let called: Vec<_> = to_good.chain(neighbours.iter().map(|(_, called)| called.clone())).collect();
     let names: Vec<String> = called.iter().map(|called| called.name.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let sender = Sender::start(called);
@@ -99,10 +99,15 @@ fn show(what: &str, times: &Times) {
     println!("{what}: p50 {p50:?}, p99 {p99:?} of {} deliveries", times.len());
 }
 
+/// Whether there is time to measure: set `RELAY_TEST_LONG` for that.
+#[expect(clippy::disallowed_methods, reason = "a switch of the test run, not of the relay")]
+fn is_long_run() -> bool {
+    std::env::var_os("RELAY_TEST_LONG").is_some_and(|value| !value.is_empty())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_destinations_hold_up_no_good_one() {
-    let is_long = std::env::var_os("RELAY_TEST_LONG").is_some_and(|value| !value.is_empty());
-    let (rounds, events) = if is_long { (6, 1_000) } else { (1, 50) };
+    let (rounds, events) = if is_long_run() { (6, 1_000) } else { (1, 50) };
     let (mut alone, mut beside) = (Times::new(), Times::new());
     for _ in 0..rounds {
         alone.extend(round(events, Vec::new()).await);

@@ -181,7 +181,11 @@ fn change_table(index: &sled::Db, table: u8, change: impl FnOnce(&mut Vec<(Vec<u
             [&u16::try_from(key.len()).unwrap().to_le_bytes()[..], &u32::try_from(value.len()).unwrap().to_le_bytes()];
         [&lengths.concat()[..], key, value].concat()
     };
-    index.insert(at, items.iter().flat_map(item).collect::<Vec<u8>>()).unwrap();
+    // There is no empty page.
+    index.remove(&at).unwrap();
+    if !items.is_empty() {
+        index.insert(at, items.iter().flat_map(item).collect::<Vec<u8>>()).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -34,9 +34,10 @@ fn every_invariant_names_a_test_that_exists() {
 
 #[test]
 fn configurations_in_the_documents_are_valid() {
-    let environment = ["ATOMS_WEBHOOK_SECRET", "CRM_TOKEN"]
+    let environment = ["ATOMS_WEBHOOK_SECRET", "CRM_TOKEN", "HUBSPOT_TOKEN"]
         .into_iter()
-        .fold(FixedEnvironment::default(), |environment, name| environment.with_variable(name, &"5ec2e7".repeat(8)));
+        .fold(FixedEnvironment::default(), |environment, name| environment.with_variable(name, &"5ec2e7".repeat(8)))
+        .with_variable("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xYz1");
     let mut complaints = Vec::new();
     for block in DOCUMENTS.iter().flat_map(|document| blocks(&read(document), "toml")) {
         let problems =

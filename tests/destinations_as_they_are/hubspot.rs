@@ -1,4 +1,4 @@
-//! HubSpot: an upsert of calls by a property of one's own, all of whose values are texts, and quotas by the second and the day.
+//! `HubSpot`: an upsert of calls by a property of one's own, all of whose values are texts, and quotas by the second and the day.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! PagerDuty, Events API v2: the key is in the body, and one `dedup_key` is one alert.
+//! `PagerDuty`, Events API v2: the key is in the body, and one `dedup_key` is one alert.
 
 use std::collections::BTreeMap;
 

@@ -36,7 +36,11 @@ use super::{
     template::Known,
     units::{Bounds, MINUTE, show_duration},
 };
-use crate::{address::Policy, model::Order, transform::Target};
+use crate::{
+    address::Policy,
+    model::{Name, Order},
+    transform::Target,
+};
 
 pub(super) const KEYS: Keys = Keys {
     known: &[
@@ -89,45 +93,50 @@ const METHODS: &[Method] = &[Method::POST, Method::PUT, Method::PATCH, Method::D
 
 /// Reads all destinations of the file. `sources` are those of the file: their signature headers travel with raw bodies.
 pub(super) fn read_all(root: &Section<'_>, sources: &[Source], reader: &mut Reader<'_>) -> Vec<Destination> {
-    let mut destinations = Vec::new();
-    for (name, section) in entries::read("destination", &KEYS, root, reader) {
-        let section = preset::complete(section, reader);
-        let policy = guard::read(&section, reader);
-        let auth = Auth::read(&section, policy, sources, reader);
-        let target = read_target(&section, &auth, policy, sources, reader);
-        let tls = tls::read(&section, reader);
-        let timeout = read_timeout(&section, reader);
-        let connect_timeout = read_connect_timeout(&section, timeout, reader);
-        let concurrency = section.field("concurrency").and_then(|field| field.count(MAX_CONCURRENCY, "8", reader));
-        let rate = section.field("rate").map(|field| rate::read(&field, reader)).unwrap_or_default();
-        let budget = section.field("budget").and_then(|field| budget::read_reference(&field, root, reader));
-        let order = section.field("order").and_then(|field| read_order(&field, reader)).unwrap_or_default();
-        let max_age = section.field("max_age").and_then(|field| field.duration(&MAX_AGE, reader));
-        let rules = outcome::read(&section, reader);
-        let retry = retry::read(&section.table("retry", &RETRY_KEYS, reader), reader);
-        retry::check_window(&section, retry, reader);
-        if let (Some(name), Some(target), Some(retry)) = (name, target, retry) {
-            let concurrency = concurrency.unwrap_or(DEFAULT_CONCURRENCY);
-            let grant = auth.grant;
-            destinations.push(Destination {
-                name,
-                target,
-                grant,
-                tls,
-                policy,
-                connect_timeout,
-                timeout,
-                concurrency,
-                rate,
-                budget,
-                order,
-                max_age,
-                retry,
-                rules,
-            });
-        }
-    }
-    destinations
+    let sections = entries::read("destination", &KEYS, root, reader);
+    sections.into_iter().filter_map(|(name, section)| read_one(name, section, root, sources, reader)).collect()
+}
+
+/// Everything is read before anything is given up, so that all problems are found.
+fn read_one(
+    name: Option<Name>,
+    section: Section<'_>,
+    root: &Section<'_>,
+    sources: &[Source],
+    reader: &mut Reader<'_>,
+) -> Option<Destination> {
+    let section = preset::complete(section, reader);
+    let policy = guard::read(&section, reader);
+    let auth = Auth::read(&section, policy, sources, reader);
+    let target = read_target(&section, &auth, policy, sources, reader);
+    let tls = tls::read(&section, reader);
+    let timeout = read_timeout(&section, reader);
+    let connect_timeout = read_connect_timeout(&section, timeout, reader);
+    let concurrency = read_concurrency(&section, reader);
+    let rate = section.field("rate").map(|field| rate::read(&field, reader)).unwrap_or_default();
+    let budget = section.field("budget").and_then(|field| budget::read_reference(&field, root, reader));
+    let order = section.field("order").and_then(|field| read_order(&field, reader)).unwrap_or_default();
+    let max_age = section.field("max_age").and_then(|field| field.duration(&MAX_AGE, reader));
+    let rules = outcome::read(&section, reader);
+    let retry = retry::read(&section.table("retry", &RETRY_KEYS, reader), reader);
+    retry::check_window(&section, retry, reader);
+    let (name, target, retry, grant) = (name?, target?, retry?, auth.grant);
+    Some(Destination {
+        name,
+        target,
+        grant,
+        tls,
+        policy,
+        connect_timeout,
+        timeout,
+        concurrency,
+        rate,
+        budget,
+        order,
+        max_age,
+        retry,
+        rules,
+    })
 }
 
 fn read_target(
@@ -192,6 +201,11 @@ fn read_order(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Order> {
             None
         }
     }
+}
+
+fn read_concurrency(section: &Section<'_>, reader: &mut Reader<'_>) -> NonZeroUsize {
+    let field = section.field("concurrency");
+    field.and_then(|field| field.count(MAX_CONCURRENCY, "8", reader)).unwrap_or(DEFAULT_CONCURRENCY)
 }
 
 fn read_timeout(section: &Section<'_>, reader: &mut Reader<'_>) -> Duration {

@@ -67,7 +67,7 @@ pub(super) use keys::{call_key, call_prefix, event_at_end, parse_timed_key, time
 
 /// The layout of what is in here: another one is made anew. Raise it with each change of a table, an [`Entry`], or what else
 /// is encoded here.
-pub(super) const INDEX_FORMAT: u32 = 3;
+pub(super) const INDEX_FORMAT: u32 = 2;
 
 /// Keys of the `Meta` table.
 pub(super) mod meta {

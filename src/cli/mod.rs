@@ -10,6 +10,7 @@ mod console;
 mod dead;
 mod deliveries;
 mod demo;
+mod difference;
 mod events;
 mod explain;
 mod failure;
@@ -17,6 +18,7 @@ mod filter;
 pub mod init;
 mod pause;
 mod presets;
+mod preview;
 mod sample;
 mod send;
 mod serve;
@@ -29,7 +31,7 @@ use std::{
     ffi::OsString,
     io::IsTerminal,
     panic::{self, AssertUnwindSafe},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -137,13 +139,18 @@ impl Session {
     /// The configuration; what is wrong with it has been said when there is none. Its warnings are for `check` and `serve`
     /// to show.
     fn config(&self) -> Result<Config, Failure> {
-        let checked = check::check(self.config.as_deref());
-        let remarks = checked.remarks(colour_of(&std::io::stderr()));
-        checked.into_config().map_err(|exit| {
-            remark(remarks.trim_end());
-            Failure::told(exit)
-        })
+        usable(self.config.as_deref())
     }
+}
+
+/// The configuration at `path`, or at a default path; what is wrong with it has been said when it is none.
+fn usable(path: Option<&Path>) -> Result<Config, Failure> {
+    let checked = check::check(path);
+    let remarks = checked.remarks(colour_of(&std::io::stderr()));
+    checked.into_config().map_err(|exit| {
+        remark(remarks.trim_end());
+        Failure::told(exit)
+    })
 }
 
 /// Runs the command that `arguments` (the program's name first) ask for.

@@ -44,7 +44,7 @@ pub use self::{
     request::{OutboundRequest, Unsendable},
     signing::{Signer, SignerError},
     target::Target,
-    vars::{Var, Vars},
+    vars::{MASK, Var, Vars},
 };
 use crate::model::{Delivery, Event, Timestamp};
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt};
 use secrecy::{ExposeSecret, SecretString};
 
 /// What people see in place of a secret.
-const MASK: &str = "(secret)";
+pub const MASK: &str = "(secret)";
 
 /// What templates see as `vars.NAME`.
 #[derive(Clone, Default)]

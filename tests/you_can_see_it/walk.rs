@@ -232,6 +232,38 @@ async fn an_explanation_says_which_part_of_a_condition_is_false() {
 }
 
 #[tokio::test]
+async fn an_explanation_compares_two_configurations_and_shows_no_secret_of_either() {
+    let site = Site::prepared().await;
+    let event = site.file("event.json", &fixtures::body("02-post-outbound.json"));
+    let other = site.file("other.toml", &std::fs::read(site.config()).unwrap());
+    let explain = format!("explain --config {} {} --diff {}", site.config(), event.display(), other.display());
+    let same = format!("No difference: with {} the same would become of this event.\n", other.display());
+    assert_eq!(run(&explain).await.ok(), same);
+
+    site.changes(|config| config.replace("[[route]]", &format!("{MESSAGE}\n[[route]]")));
+    site.changes(|config| config.replace("payload.metadata.variables.customer", "call.status"));
+    let compared = run(&explain).await.ok();
+    for words in [
+        "routes: no difference\n",
+        "crm: gets another request:\n",
+        "- x-call: CALL-",
+        "- x-key-id: (secret)\n",
+        "+ x-signature: ",
+        "-   \"channel\": \"C1\",\n",
+        "-   \"key\": \"(secret)\",\n",
+        "+   \"metadata\": {\n",
+    ] {
+        assert!(compared.contains(words), "{words}: {compared}");
+    }
+    assert!(!compared.contains("let-me-in"), "{compared}");
+
+    site.set_condition("call.status == 'busy'");
+    let compared: Value = serde_json::from_str(&run(&format!("{explain} --json")).await.ok()).unwrap();
+    assert_eq!(compared["routes"][0]["text"], "no  finished calls: `call.status == 'busy'` is false");
+    assert_eq!((&compared["is_same"], &compared["destinations"][0]["change"]), (&json!(false), &json!("gained")));
+}
+
+#[tokio::test]
 async fn a_second_relay_on_the_same_queue_is_refused_and_says_why() {
     let site = Site::prepared().await;
     let _relay = site.serve().await;

@@ -1,4 +1,7 @@
-//! `explain`: where an event would go, why not elsewhere, and what exactly would be sent. Nothing is sent or stored.
+//! `explain`: where an event would go, why not elsewhere, and what exactly would be sent, or what of that another
+//! configuration would change. Nothing is sent or stored.
+
+mod comparison;
 
 use std::{
     fs,
@@ -6,25 +9,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
 use clap::Args;
-use http::HeaderMap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use self::comparison::Comparison;
 use super::{
     Session,
     failure::{Exit, Failure},
+    preview::{Preview, previews, received},
     send::chosen_source,
     table::Tone,
     text::{harmless, harmless_lines, hex, size},
+    usable,
 };
 use crate::{
-    clock::random_bytes,
-    config::{Colour, Config, Source},
-    model::{DedupKey, Delivery, Event, EventId, Name, NewDelivery, OriginalHeaders, Reading, Timestamp},
+    config::{Colour, Config},
+    model::{DedupKey, Event, Name, Reading},
     route::{Fit, Mismatch, Route, Subject},
-    transform::{Body, Captured, Occasion, OutboundRequest, Target, Unsendable, outbound, shown_body},
 };
 
 /// The arguments of `explain`.
@@ -32,6 +34,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   atoms-relay explain event.json
+  atoms-relay explain event.json --diff new.toml
   atoms-relay events show 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f --body | atoms-relay explain -")]
 pub(super) struct ExplainArgs {
     /// A file with an event's body; `-` reads standard input.
@@ -39,6 +42,9 @@ pub(super) struct ExplainArgs {
     /// The source that it would come from; not needed when the config has one only.
     #[arg(long, value_name = "NAME")]
     source: Option<Name>,
+    /// Show what this other configuration would do differently.
+    #[arg(long, value_name = "FILE")]
+    diff: Option<PathBuf>,
 }
 
 /// All that would happen to an event.
@@ -85,7 +91,13 @@ pub(super) fn run(args: &ExplainArgs, session: &Session) -> Result<(), Failure> 
     let config = session.config()?;
     let source = chosen_source(&config, args.source.as_ref())?;
     let event = received(source, body, session.clock.now())?;
-    session.console.show(&explanation(&event, &config), words)
+    match &args.diff {
+        None => session.console.show(&explanation(&event, &config), words),
+        Some(path) => {
+            let comparison = Comparison::of(&event, &config, &usable(Some(path))?, path);
+            session.console.show(&comparison, comparison::words)
+        }
+    }
 }
 
 /// The bytes of a file; `-` stands for standard input.
@@ -99,21 +111,9 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     read.map_err(|error| Failure::new(Exit::Io, format_args!("can't read {}: {error}", path.display())))
 }
 
-/// The event that the relay would make of `body`, signed as its source would.
-fn received(source: &Source, body: Vec<u8>, now: Timestamp) -> Result<Event, Failure> {
-    let dice = random_bytes().map_err(|error| Failure::new(Exit::Io, format_args!("no random numbers: {error}")))?;
-    let headers = OriginalHeaders {
-        content_type: Some(b"application/json".to_vec()),
-        signature: Some((source.verifier.header().to_string(), source.verifier.sign(&body).into_bytes())),
-    };
-    let (id, reading) = (EventId::new(now, dice), Reading::of(&body));
-    Ok(Event { id, source: source.name.clone(), received_at: now, reading, headers, body: Bytes::from(body) })
-}
-
 fn explanation(event: &Event, config: &Config) -> ExplanationView {
     let envelope = event.reading.envelope();
     let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
-    let deliveries = config.routes.deliveries(event);
     ExplanationView {
         source: event.source.clone(),
         event_type: envelope.map(|envelope| envelope.event_type.to_string()),
@@ -128,7 +128,7 @@ fn explanation(event: &Event, config: &Config) -> ExplanationView {
         body_bytes: event.body.len() as u64,
         body_sha256: hex(&Sha256::digest(&event.body)),
         routes: routes(event, config),
-        requests: deliveries.into_iter().filter_map(|delivery| request_of(delivery, event, config)).collect(),
+        requests: previews(event, config).into_iter().map(RequestView::of).collect(),
     }
 }
 
@@ -162,44 +162,20 @@ fn false_parts(route: &Route, subject: &Subject<'_>) -> String {
     format!("{} {} false", parts.join(" and "), if parts.len() == 1 { "is" } else { "are" })
 }
 
-fn request_of(new: NewDelivery, event: &Event, config: &Config) -> Option<RequestView> {
-    let destination = config.destinations.iter().find(|destination| destination.name == new.destination)?;
-    let view = match new.refused {
-        Some(refused) => Err(refused.to_string()),
-        None => request_view(&destination.target, event, &new.destination).map_err(|why| why.to_string()),
-    };
-    Some(view.unwrap_or_else(|why| RequestView {
-        destination: new.destination,
-        request: None,
-        headers: Vec::new(),
-        body: None,
-        unsendable: Some(why),
-    }))
-}
-
-fn request_view(target: &Target, event: &Event, destination: &Name) -> Result<RequestView, Unsendable> {
-    let delivery = Delivery::new(destination.clone(), event.received_at);
-    let (auth, now) = (Captured::new(), event.received_at);
-    let occasion = Occasion { event, delivery: &delivery, attempt: 1, now, auth: &auth, kept_body: None };
-    let OutboundRequest { shown, headers, .. } = outbound(target, &occasion)?;
-    let body = match &target.body {
-        Body::Raw => None,
-        _ => Some(String::from_utf8_lossy(&shown_body(target, &occasion)?).into_owned()),
-    };
-    let destination = destination.clone();
-    Ok(RequestView { destination, request: Some(shown), headers: masked(&headers), body, unsendable: None })
-}
-
-/// The headers as a person may see them.
-fn masked(headers: &HeaderMap) -> Vec<(String, String)> {
-    let shown = |value: &http::HeaderValue| {
-        if value.is_sensitive() {
-            "(secret)".to_owned()
-        } else {
-            String::from_utf8_lossy(value.as_bytes()).into_owned()
+impl RequestView {
+    fn of(preview: Preview) -> Self {
+        let Preview { destination, request } = preview;
+        match request {
+            Ok(request) => Self {
+                destination,
+                request: Some(request.line()),
+                body: (!request.is_raw()).then(|| request.text()),
+                headers: request.headers,
+                unsendable: None,
+            },
+            Err(why) => Self { destination, request: None, headers: Vec::new(), body: None, unsendable: Some(why) },
         }
-    };
-    headers.iter().map(|(name, value)| (name.to_string(), shown(value))).collect()
+    }
 }
 
 fn words(view: &ExplanationView, colour: Colour) -> String {

@@ -25,6 +25,7 @@ mod serve;
 mod status;
 mod store;
 mod table;
+mod test;
 mod text;
 
 use std::{
@@ -64,6 +65,7 @@ Examples:
   atoms-relay init && atoms-relay check           write a first configuration, and check it
   atoms-relay send --event post-conversation      try it with an event like those of Atoms
   atoms-relay explain event.json                  see where an event would go, and why
+  atoms-relay test                                see whether events become what the config expects
   atoms-relay events --state waiting --since 2h   see what is still on its way
   atoms-relay dead replay --destination crm       deliver what was given up
 
@@ -100,6 +102,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// List the ready-made destinations (Slack, Salesforce …), or print one.
     Presets(presets::PresetsArgs),
+    /// Check that events become what the configuration's `[[test]]` sections expect. Sends nothing.
+    Test,
     /// Show how a running relay and its destinations are.
     Status,
     /// List events, newest first, or show one.
@@ -196,6 +200,7 @@ async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Send(args) => send::run(args, session).await,
         Command::Explain(args) => explain::run(&args, session),
         Command::Presets(args) => presets::run(&args, session),
+        Command::Test => test::run(session),
         Command::Status => status::run(session).await,
         Command::Events(args) => events::run(args, session).await,
         Command::Deliveries(args) => deliveries::run(args, session).await,

@@ -25,6 +25,10 @@ pub(super) struct Request {
     pub(super) method: Method,
     /// The address without its query, and without a secret path.
     pub(super) address: String,
+    /// The whole address, to compare with and never to show.
+    pub(super) whole_address: String,
+    /// Whether its path is a secret.
+    pub(super) has_secret_address: bool,
     /// The headers.
     pub(super) headers: Vec<(String, String)>,
     /// How its body is made.
@@ -80,14 +84,21 @@ fn request(destination: &Destination, event: &Event) -> Result<Request, Unsendab
     let delivery = Delivery::new(destination.name.clone(), event.received_at);
     let (auth, now) = (stand_ins(destination), event.received_at);
     let occasion = Occasion { event, delivery: &delivery, attempt: 1, now, auth: &auth, kept_body: None };
-    let OutboundRequest { method, shown, mut headers, .. } = outbound(target, &occasion)?;
+    let OutboundRequest { method, url, shown, mut headers, .. } = outbound(target, &occasion)?;
     if destination.grant.is_some() {
         headers.insert(header::AUTHORIZATION, HeaderValue::from_static(MASK));
     }
     let address = shown.split_once(' ').map_or_else(String::new, |(_, address)| address.to_owned());
     let body = shown_body(target, &occasion)?.to_vec();
-    let headers = masked(&headers);
-    Ok(Request { method, address, headers, kind: target.body.clone(), body })
+    Ok(Request {
+        method,
+        address,
+        whole_address: url.into(),
+        has_secret_address: target.url.is_secret(),
+        headers: masked(&headers),
+        kind: target.body.clone(),
+        body,
+    })
 }
 
 /// What stands for the fields that come with an access token, for none is fetched: addresses, because some begin one. There

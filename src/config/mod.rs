@@ -31,6 +31,7 @@ mod server;
 mod source;
 mod suggestion;
 mod template;
+mod test;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -49,6 +50,7 @@ pub use self::{
     load::{DEFAULT_PATHS, LoadError, load, locate},
     problem::{Position, Problem, Problems, Severity},
     render::Colour,
+    test::{Expectation, Test},
 };
 use self::{
     document::Document,
@@ -84,6 +86,8 @@ pub struct Config {
     pub budgets: Vec<Budget>,
     /// `[[route]]`. They name only sources and destinations that are there.
     pub routes: Routes,
+    /// `[[test]]`, in the order of the file. They name only sources and destinations that are there.
+    pub tests: Vec<Test>,
     /// What a person ought to look at.
     pub warnings: Problems,
 }
@@ -175,12 +179,11 @@ pub struct Tls {
 }
 
 const ROOT_KEYS: Keys = Keys {
-    known: &["server", "admin", "queue", "source", "destination", "budget", "route"],
+    known: &["server", "admin", "queue", "source", "destination", "budget", "route", "test"],
     later: &[
         ("alerts", "leave it out; watch the log, and `atoms-relay status`"),
         ("atoms", "leave it out: events come from webhooks alone"),
         ("calls", "leave it out: the events of a call are delivered one by one"),
-        ("test", "leave it out; `atoms-relay explain` shows what would be sent"),
     ],
 };
 
@@ -203,6 +206,8 @@ const SECTIONS: &[(&str, &Keys)] = &[
     ("[[destination.NAME.outcome]]", &destination::OUTCOME_KEYS),
     ("[budget.NAME]", &budget::KEYS),
     ("[[route]]", &route::KEYS),
+    ("[[test]]", &test::KEYS),
+    ("`expect` of [[test]]", &test::EXPECTATION_KEYS),
     ("a secret", &secret::KEYS),
 ];
 
@@ -232,6 +237,7 @@ impl Config {
         let destinations = destination::read_all(&root, &sources, reader);
         let budgets = budget::read_all(&root, reader);
         let routes = route::read_all(&root, reader);
-        Self { server, admin, queue, sources, destinations, budgets, routes, warnings: Problems::default() }
+        let tests = test::read_all(&root, reader);
+        Self { server, admin, queue, sources, destinations, budgets, routes, tests, warnings: Problems::default() }
     }
 }

@@ -104,7 +104,14 @@ fn read_names(field: &Field<'_>, kind: &str, root: &Section<'_>, reader: &mut Re
     names.into_iter().filter_map(|(name, span)| read_reference(name, span, kind, &known, reader)).collect()
 }
 
-fn read_reference(name: &str, span: Span, kind: &str, known: &[&str], reader: &mut Reader<'_>) -> Option<Name> {
+/// The name at `span`, if there is a section `[kind.NAME]` of it among the `known`.
+pub(super) fn read_reference(
+    name: &str,
+    span: Span,
+    kind: &str,
+    known: &[&str],
+    reader: &mut Reader<'_>,
+) -> Option<Name> {
     if known.contains(&name) {
         return Name::new(name).ok(); // A name that can't be one was reported where it is given.
     }

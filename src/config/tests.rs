@@ -2,6 +2,7 @@
 
 mod auth;
 mod example;
+mod expectations;
 mod messages;
 mod pressure;
 mod presets;

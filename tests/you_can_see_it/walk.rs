@@ -170,6 +170,20 @@ json = { text = "{{ call.id }}: {{ payload.metadata.variables.customer }}", chan
 headers = { X-Call = "{{ call.id }}", X-Key-Id = "{{ vars.key }}" }
 "#;
 
+/// What is expected with [`MESSAGE`], and of an event that no route wants.
+const TESTS: &str = r#"
+[[test]]
+name = "a message"
+event = "post.json"
+expect.crm.method = "POST"
+expect.crm.headers = { X-Call = "CALL-e1", X-Key-Id = "(secret)" }
+expect.crm.json = { text = "CALL-e1: ", key = "(secret)" }
+
+[[test]]
+event = "pre.json"
+expect = {}
+"#;
+
 #[tokio::test]
 async fn an_explanation_shows_the_body_that_a_template_makes_but_no_secret_in_it() {
     let site = Site::prepared().await;
@@ -261,6 +275,77 @@ async fn an_explanation_compares_two_configurations_and_shows_no_secret_of_eithe
     let compared: Value = serde_json::from_str(&run(&format!("{explain} --json")).await.ok()).unwrap();
     assert_eq!(compared["routes"][0]["text"], "no  finished calls: `call.status == 'busy'` is false");
     assert_eq!((&compared["is_same"], &compared["destinations"][0]["change"]), (&json!(false), &json!("gained")));
+}
+
+#[tokio::test]
+async fn what_a_configuration_expects_of_events_is_tested_without_sending_anything() {
+    let site = Site::prepared().await;
+    site.changes(|config| {
+        let message = MESSAGE.replace("payload.metadata.variables.customer", "call.status");
+        config.replace("[[route]]", &format!("{message}\n[[route]]")) + TESTS
+    });
+    site.file("post.json", &fixtures::event("e1"));
+    site.file("pre.json", &fixtures::body("01-pre-outbound.json"));
+    let test = format!("test --config {}", site.config());
+    let passed = run(&test).await.ok();
+    assert_eq!(passed, "ok      a message\nok      test 2\n\n2 tests: 2 ok, 0 failed\n");
+
+    site.changes(|config| {
+        config.replace("\"CALL-e1: \"", "\"CALL-e2: \"").replace("expect = {}", "expect = { crm = {} }")
+    });
+    let failed = run(&test).await;
+    assert_eq!(failed.status.code(), Some(65), "{}", failed.err);
+    for words in [
+        "FAILED  a message (",
+        "  crm: `json.text` is another one\n    expected  \"CALL-e2: \"\n    came      \"CALL-e1: \"\n",
+        "FAILED  test 2 (",
+        "  crm: the event should reach it, and doesn't\n",
+        "2 tests: 0 ok, 2 failed\n",
+    ] {
+        assert!(failed.out.contains(words), "{words}: {}", failed.out);
+    }
+    let report: Value = serde_json::from_str(&run(&format!("{test} --json")).await.out).unwrap();
+    assert_eq!((&report["failed"], &report["tests"][0]["complaints"][0]["came"]), (&json!(2), &json!("\"CALL-e1: \"")));
+    assert_eq!(site.sink.got().len(), 0);
+}
+
+#[tokio::test]
+async fn a_test_that_expects_a_secret_or_has_no_event_fails_without_showing_it() {
+    let site = Site::prepared().await;
+    site.file("post.json", &fixtures::event("e1"));
+    site.changes(|config| {
+        config.to_owned()
+            + "\n[[test]]\nevent = \"post.json\"\nexpect.crm.headers.Authorization = \"Bearer let-me-in\"\n"
+            + "[[test]]\nevent = \"gone.json\"\nexpect = {}\n"
+    });
+    for form in ["", " --json"] {
+        let failed = run(&format!("test{form} --config {}", site.config())).await;
+        assert_eq!(failed.status.code(), Some(65), "{}", failed.err);
+        assert!(failed.out.contains("has to be expected as `(secret)`"), "{}", failed.out);
+        assert!(failed.out.contains("gone.json: No such file"), "{}", failed.out);
+        assert!(!failed.out.contains("let-me-in") && !failed.err.contains("let-me-in"), "{}", failed.out);
+    }
+}
+
+#[tokio::test]
+async fn an_explanation_shows_what_an_access_token_would_do_without_fetching_one() {
+    let site = Site::prepared().await;
+    let event = site.file("event.json", &fixtures::event("e1"));
+    let grant = format!(
+        "auth = {{ oauth2 = {{ token_url = \"{}\", client_id = \"relay\", client_secret = {{ env = \"CRM_TOKEN\" }}, \
+         capture = [\"instance_url\"] }} }}",
+        site.sink.url("/token")
+    );
+    let fixed = site.sink.url("/calls");
+    site.changes(|config| {
+        config
+            .replace("auth = { bearer = { env = \"CRM_TOKEN\" } }", &grant)
+            .replace(&fixed, "{{ auth.instance_url }}/calls/{{ call.id }}")
+    });
+    let explained = run(&format!("explain --config {} {}", site.config(), event.display())).await.ok();
+    assert!(explained.contains("crm: POST https://instance_url.invalid/calls/CALL-e1\n"), "{explained}");
+    assert!(explained.contains("authorization: (secret)\n"), "{explained}");
+    assert_eq!(site.sink.got().len(), 0);
 }
 
 #[tokio::test]

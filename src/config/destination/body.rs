@@ -59,7 +59,8 @@ fn check_one_kind(section: &Section<'_>, reader: &mut Reader<'_>) {
     }
 }
 
-fn read_body(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Body> {
+/// The value as the name of a body without a template.
+pub(in crate::config) fn read_body(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Body> {
     match one_of(field, BODIES, reader)? {
         "normalized" => Some(Body::Normalized),
         _ => Some(Body::Raw),

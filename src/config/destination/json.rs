@@ -24,7 +24,7 @@ const LEAST_CREDENTIAL_LEN: usize = 20;
 pub(super) fn read(field: &Field<'_>, known: &Known<'_>, reader: &mut Reader<'_>) -> Option<JsonTemplate> {
     match field.value() {
         DeValue::String(text) => read_leaf(field, text, known, reader),
-        DeValue::Integer(_) | DeValue::Float(_) => read_number(field, reader),
+        DeValue::Integer(_) | DeValue::Float(_) => read_number(field, reader).map(JsonTemplate::Number),
         DeValue::Boolean(value) => {
             reader.reveal(field.span());
             Some(JsonTemplate::Bool(*value))
@@ -56,7 +56,8 @@ fn is_credential(key: &str, text: &str) -> bool {
     secret::is_named_by(key) && is_word && !template::is_template(text)
 }
 
-fn read_number(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<JsonTemplate> {
+/// The value as a number that JSON can hold.
+pub(in crate::config) fn read_number(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Number> {
     reader.reveal(field.span());
     let number = match field.value() {
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(Number::from),
@@ -67,7 +68,7 @@ fn read_number(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<JsonTemplat
         let help = "a number without end is none in JSON; one that is too large can be written as a text";
         reader.report(Problem::error(field.span(), "JSON can't hold this number").help(help));
     }
-    number.map(JsonTemplate::Number)
+    number
 }
 
 fn read_array(field: &Field<'_>, known: &Known<'_>, reader: &mut Reader<'_>) -> Option<JsonTemplate> {

@@ -20,6 +20,8 @@ pub use self::preset::{PRESETS, Preset};
 use self::{auth::Auth, body::BodyKeys, headers::Headers};
 pub(super) use self::{
     auth::{BASIC_KEYS, HEADER_KEYS, HMAC_KEYS, KEYS as AUTH_KEYS, OAUTH2_KEYS, STANDARD_WEBHOOKS_KEYS},
+    body::read_body,
+    json::read_number,
     outcome::KEYS as OUTCOME_KEYS,
     retry::KEYS as RETRY_KEYS,
     tls::KEYS as TLS_KEYS,
@@ -180,7 +182,8 @@ fn add_auth(headers: &mut Headers, auth: &Auth, section: &Section<'_>, reader: &
     }
 }
 
-fn read_method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Method> {
+/// The value as a method of a request with a body.
+pub(super) fn read_method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Method> {
     let text = field.text("\"POST\"", reader)?;
     let method = METHODS.iter().find(|method| method.as_str() == text).cloned();
     if method.is_none() {

@@ -92,6 +92,8 @@ fn every_known_key_is_read() {
         "[[destination.crm.outcome]]",
         "[budget.crm]",
         "[[route]]",
+        "[[test]]",
+        "[[test]]\n[test.expect.crm]",
         "[destination.crm.url]",
     ];
     let sections = SECTIONS.iter().skip(1);

@@ -251,7 +251,10 @@ async fn an_explanation_compares_two_configurations_and_shows_no_secret_of_eithe
     let event = site.file("event.json", &fixtures::body("02-post-outbound.json"));
     let other = site.file("other.toml", &std::fs::read(site.config()).unwrap());
     let explain = format!("explain --config {} {} --diff {}", site.config(), event.display(), other.display());
-    let same = format!("No difference: with {} the same would become of this event.\n", other.display());
+    let same = format!(
+        "No difference: with {} the same would become of this event. Secrets are not compared.\n",
+        other.display()
+    );
     assert_eq!(run(&explain).await.ok(), same);
 
     site.changes(|config| config.replace("[[route]]", &format!("{MESSAGE}\n[[route]]")));
@@ -270,6 +273,14 @@ async fn an_explanation_compares_two_configurations_and_shows_no_secret_of_eithe
         assert!(compared.contains(words), "{words}: {compared}");
     }
     assert!(!compared.contains("let-me-in"), "{compared}");
+
+    let text = std::fs::read_to_string(site.config()).unwrap();
+    let moved = text.replace(&site.sink.url("/calls"), &site.sink.url("/calls?key=let-me-out"));
+    std::fs::write(&other, moved).unwrap();
+    site.changes(|config| config.replace(&site.sink.url("/calls"), &site.sink.url("/calls?key=let-me-in")));
+    let compared = run(&explain).await.ok();
+    assert!(compared.contains("calls?…, otherwise in what is hidden\n"), "{compared}");
+    assert!(!compared.contains("let-me"), "{compared}");
 
     site.set_condition("call.status == 'busy'");
     let compared: Value = serde_json::from_str(&run(&format!("{explain} --json")).await.ok()).unwrap();
@@ -299,7 +310,7 @@ async fn what_a_configuration_expects_of_events_is_tested_without_sending_anythi
         "FAILED  a message (",
         "  crm: `json.text` is another one\n    expected  \"CALL-e2: \"\n    came      \"CALL-e1: \"\n",
         "FAILED  test 2 (",
-        "  crm: the event should reach it, and doesn't\n",
+        "  crm: the event should reach it, and doesn't; `atoms-relay explain` says why\n",
         "2 tests: 0 ok, 2 failed\n",
     ] {
         assert!(failed.out.contains(words), "{words}: {}", failed.out);

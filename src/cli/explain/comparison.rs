@@ -1,6 +1,7 @@
 //! What two configurations make of one event: where it goes with each, and what differs in the requests.
 //!
-//! Secrets have masks on both sides, so that one was exchanged for another is no difference here.
+//! Secrets have masks on both sides, so that one was exchanged for another is no difference here. Addresses are compared as a
+//! whole, for what is hidden of them may lead elsewhere.
 
 use std::path::Path;
 
@@ -79,7 +80,7 @@ fn find<'p>(previews: &'p [Preview], name: &Name) -> Option<&'p Preview> {
 }
 
 fn compared(name: &Name, now: Option<&Preview>, then: Option<&Preview>) -> DestinationView {
-    let request = difference(&now.map(text).unwrap_or_default(), &then.map(text).unwrap_or_default());
+    let request = changed_lines(now, then);
     let change = match (now, then) {
         (None, _) => Change::Gained,
         (_, None) => Change::Lost,
@@ -87,6 +88,21 @@ fn compared(name: &Name, now: Option<&Preview>, then: Option<&Preview>) -> Desti
         _ => Change::Request,
     };
     DestinationView { destination: name.clone(), change, request }
+}
+
+/// The difference, which is in what people may not see where it is nowhere else in the address.
+fn changed_lines(now: Option<&Preview>, then: Option<&Preview>) -> Vec<Line> {
+    let text = |preview: Option<&Preview>| preview.map(text).unwrap_or_default();
+    let (before, mut after) = (text(now), text(then));
+    if differ_in_what_is_hidden(now, then) {
+        after = after.replacen('\n', ", otherwise in what is hidden\n", 1); // The address ends the first line.
+    }
+    difference(&before, &after)
+}
+
+fn differ_in_what_is_hidden(now: Option<&Preview>, then: Option<&Preview>) -> bool {
+    let [now, then] = [now, then].map(|preview| preview.and_then(|preview| preview.request.as_ref().ok()));
+    now.zip(then).is_some_and(|(now, then)| now.address == then.address && now.whole_address != then.whole_address)
 }
 
 /// All of a request, in lines that can be compared.
@@ -112,7 +128,7 @@ fn body(bytes: &[u8]) -> String {
 pub(super) fn words(comparison: &Comparison, colour: Colour) -> String {
     let with = harmless(&comparison.with);
     if comparison.is_same {
-        return format!("No difference: with {with} the same would become of this event.");
+        return format!("No difference: with {with} the same would become of this event. Secrets are not compared.");
     }
     let mut lines = vec![format!("With {with} this would change:"), String::new()];
     let routes = if comparison.routes.is_empty() { "routes: no difference" } else { "routes:" };

@@ -53,7 +53,7 @@ pub(super) fn judge(expected: &[(Name, Expectation)], previews: &[Preview]) -> V
     let mut complaints = Vec::new();
     for (name, expectation) in expected {
         let found = match previews.iter().find(|preview| preview.destination == *name) {
-            None => vec![Complaint::new("the event should reach it, and doesn't")],
+            None => vec![Complaint::new("the event should reach it, and doesn't; `atoms-relay explain` says why")],
             Some(Preview { request: Err(why), .. }) => vec![Complaint::new(format!("no request can be made: {why}"))],
             Some(Preview { request: Ok(request), .. }) => differences(expectation, request),
         };
@@ -183,8 +183,8 @@ mod tests {
     }
 
     /// The complaints about a JSON body, as `what`, `expected` and `came`.
-    fn complaints(expected: Value, came: Value) -> Vec<String> {
-        told(differences(&Expectation { json: Some(expected), ..Expectation::default() }, &request(&came)))
+    fn complaints(expected: Value, came: &Value) -> Vec<String> {
+        told(differences(&Expectation { json: Some(expected), ..Expectation::default() }, &request(came)))
     }
 
     fn told(complaints: Vec<Complaint>) -> Vec<String> {
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("crm", "the event should reach it, and doesn't"),
+                ("crm", "the event should reach it, and doesn't; `atoms-relay explain` says why"),
                 ("slack", "no request can be made: why"),
                 ("archive", "the event reaches it, and shouldn't")
             ]
@@ -217,23 +217,23 @@ mod tests {
     #[test]
     fn objects_may_hold_more_than_is_expected_and_lists_may_not() {
         let came = json!({ "a": { "b": [1.0, { "c": null, "d": "x" }] }, "e": 2 });
-        assert!(complaints(json!({ "a": { "b": [1, { "c": null }] } }), came.clone()).is_empty());
+        assert!(complaints(json!({ "a": { "b": [1, { "c": null }] } }), &came).is_empty());
         assert_eq!(
-            complaints(json!({ "a": { "b": [2, { "c": "y", "z": 1 }] } }), came.clone()),
+            complaints(json!({ "a": { "b": [2, { "c": "y", "z": 1 }] } }), &came),
             [
                 "`json.a.b[0]` is another one | 2 | 1.0",
                 "`json.a.b[1].c` is another one | \"y\" | null",
                 "there is no `json.a.b[1].z`"
             ]
         );
-        let shorter = complaints(json!({ "a": { "b": [1] } }), came);
+        let shorter = complaints(json!({ "a": { "b": [1] } }), &came);
         assert_eq!(shorter, ["`json.a.b` is another one | [1] | [1.0,{\"c\":null,\"d\":\"x\"}]"]);
     }
 
     #[test]
     fn what_may_be_a_secret_is_not_repeated() {
-        assert!(complaints(json!({ "key": MASK }), json!({ "key": MASK })).is_empty());
-        let of_json = complaints(json!({ "key": "hunter2" }), json!({ "key": MASK }));
+        assert!(complaints(json!({ "key": MASK }), &json!({ "key": MASK })).is_empty());
+        let of_json = complaints(json!({ "key": "hunter2" }), &json!({ "key": MASK }));
         let headers = vec![(http::header::AUTHORIZATION, "hunter2".to_owned())];
         let of_header = told(differences(&Expectation { headers, ..Expectation::default() }, &request(&json!({}))));
         let url = Some("https://crm.example/hunter2".to_owned());

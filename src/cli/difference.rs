@@ -159,14 +159,15 @@ mod tests {
     #[test]
     fn as_little_as_can_be_is_called_changed() {
         assert_eq!(shown("a\nx\nb\nc", "a\nb\nc\ny"), "  a\n- x\n  b\n  c\n+ y");
+        assert_eq!(shown("q\na\nb\nc\nz", "r\nb\nc\na\ny"), "- q\n- a\n+ r\n  b\n  c\n- z\n+ a\n+ y");
     }
 
     #[test]
     fn texts_too_large_to_compare_are_shown_one_after_the_other() {
-        let text = |letter: &str| format!("{letter}\n").repeat(2_100);
+        let text = |letter: &str| format!("{}shared\n{letter}", format!("{letter}\n").repeat(2_100));
         let lines = difference(&text("a"), &text("b"));
-        assert!(lines.iter().take(2_100).all(|line| line.side == Side::Before));
-        assert_eq!(lines.len(), 4_200);
+        assert!(lines.iter().take(2_102).all(|line| line.side == Side::Before));
+        assert!(lines.iter().skip(2_102).all(|line| line.side == Side::After));
     }
 
     #[test]

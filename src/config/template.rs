@@ -17,7 +17,7 @@ use crate::{
 /// Names, each with all that can stand behind it. Where that is nothing, its parts are not ours to name.
 pub(super) type Names = &'static [(&'static str, &'static [&'static str])];
 
-/// What templates and conditions see of an event (DESIGN 4.6).
+/// What templates and conditions see of an event: the normalized document.
 pub(super) const DOCUMENT: Names = &[
     ("event", &["id", "type", "source", "received_at", "delivery_id", "recovered"]),
     ("agent", &["id"]),

@@ -18,7 +18,7 @@ use crate::{
 
 const EXAMPLE: &str = "{ X-Team = \"voice\" }";
 
-/// Headers that the relay sets itself (DESIGN 4.3), or that belong to the connection.
+/// Headers that the relay sets itself, or that belong to the connection.
 const RESERVED: &[&str] = &[
     "connection",
     "content-encoding",

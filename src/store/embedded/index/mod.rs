@@ -71,7 +71,7 @@ pub(super) const INDEX_FORMAT: u32 = 2;
 
 /// Keys of the `Meta` table.
 pub(super) mod meta {
-    /// The [`super::Position`] after the last journal record that the index knows of.
+    /// The [`Position`](super::super::journal::Position) after the last journal record that the index knows of.
     pub(in super::super) const APPLIED: &[u8] = b"applied";
     /// [`super::INDEX_FORMAT`] of whoever made the index.
     pub(in super::super) const FORMAT: &[u8] = b"format";

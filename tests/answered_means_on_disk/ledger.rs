@@ -217,7 +217,8 @@ impl Ledger {
                 return Ok(false);
             }
         }
-        self.events.retain(|id, promise| promise.binding || found.contains_key(id));
+        // What nobody was told of may have been there, and purged by this start for its age: it is still recognised then.
+        self.events.retain(|id, promise| promise.binding || promise.expired || found.contains_key(id));
         check_numbers(store, &found)?;
         self.check_pauses(store)?;
         Ok(true)

@@ -323,14 +323,19 @@ async fn what_was_forgotten_does_not_come_back_with_a_new_index() {
     assert_eq!(ids(&store).await, [waiting.event.id]);
 }
 
-#[tokio::test]
-async fn a_format_of_the_future_is_refused_by_name_and_left_alone() {
+/// A store that was closed with an event in it, and its last segment.
+async fn closed_with_an_event() -> (Bench, PathBuf) {
     let bench = Bench::new();
     let store = bench.open();
     store.accept(bench.event(1, &["crm"])).await.unwrap();
     store.close().await.unwrap();
-    drop(store);
     let segment = segments(bench.path()).pop().unwrap();
+    (bench, segment)
+}
+
+#[tokio::test]
+async fn a_format_of_the_future_is_refused_by_name_and_left_alone() {
+    let (bench, segment) = closed_with_an_event().await;
     let mut bytes = fs::read(&segment).unwrap();
     bytes[8] = 99;
     let checksum = crc32c::crc32c(&bytes[..36]);
@@ -346,12 +351,7 @@ async fn a_format_of_the_future_is_refused_by_name_and_left_alone() {
 /// bit in it made the whole store refuse to open, as if a newer version had written it.
 #[tokio::test]
 async fn a_flipped_bit_in_a_format_is_damage_and_no_other_format() {
-    let bench = Bench::new();
-    let store = bench.open();
-    store.accept(bench.event(1, &["crm"])).await.unwrap();
-    store.close().await.unwrap();
-    drop(store);
-    let segment = segments(bench.path()).pop().unwrap();
+    let (bench, segment) = closed_with_an_event().await;
     let mut bytes = fs::read(&segment).unwrap();
     bytes[8] ^= 2;
     fs::write(&segment, &bytes).unwrap();

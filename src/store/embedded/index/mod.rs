@@ -197,8 +197,8 @@ impl Index {
         self.shelves.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The items of a table, in the order of their keys. Of calls a range is within one call; the whole of a scattered table is only for those who work alone with
-    /// the index: it comes without an order.
+    /// The items of a table, in the order of their keys. Of calls a range is within one call; the whole of a scattered table is
+    /// only for those who work alone with the index: it comes without an order.
     pub(super) fn scan(&self, table: Table, range: Range) -> Items {
         self.towards(table, range, Towards::End)
     }

@@ -120,6 +120,7 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("hyper", &["ingest", "admin", "cli"], "the two listeners; the client of the admin API"),
     ("hyper_util", &["ingest", "admin", "cli"], "connects hyper with tokio"),
     ("minijinja", &["template"], "the language of conditions and templates"),
+    ("percent_encoding", &["admin"], "what stands in a path"),
     ("postcard", &["store"], "the form of records on disk"),
     ("prometheus_client", &["telemetry"], "counts, and writes what was counted"),
     ("reqwest", &["send"], "the client of destinations"),
@@ -129,6 +130,7 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
         "system calls: the time since the start; the limit of open files; the process's numbers; free disk, allocation, syncs",
     ),
     ("rustls", &["auth", "send"], "whether certificates are some; what a failed handshake is about"),
+    ("schemars", &["admin"], "what the documents of the API look like"),
     ("secrecy", &["transform", "auth", "config", "send"], "keeps secrets out of Debug and wipes them"),
     (
         "serde_json",

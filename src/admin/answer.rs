@@ -2,15 +2,21 @@
 //!
 //! Every answer forbids browsers to guess its type, to run or frame it, and to keep it.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use serde::Serialize;
 
+use super::view::ProblemView;
 use crate::store::StoreError;
 
-/// A whole answer.
-pub(super) type Answer = Response<Full<Bytes>>;
+/// An answer with its body.
+pub(super) type Answer = Response<Body>;
+
+/// A body that is there as a whole, or one that comes piece by piece.
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 const SAFE_HEADERS: [(HeaderName, HeaderValue); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -20,7 +26,7 @@ const SAFE_HEADERS: [(HeaderName, HeaderValue); 3] = [
 
 /// An answer of the given type.
 pub(super) fn typed(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+    let mut answer = Response::new(Full::new(body).boxed_unsync());
     *answer.status_mut() = status;
     answer.headers_mut().extend(SAFE_HEADERS);
     answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -40,7 +46,7 @@ pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) detail: String,
     /// The methods that would have been right, with a 405.
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 impl Problem {
@@ -56,26 +62,23 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+    pub(super) fn method_not_allowed(allow: &str) -> Self {
         let detail = format!("this address takes {allow} only");
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, detail, allow: Some(allow) }
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, detail, allow: Some(allow.to_owned()) }
     }
 
     /// As an answer.
     pub(super) fn into_answer(self) -> Answer {
-        #[derive(Serialize)]
-        struct Wire<'a> {
-            r#type: &'a str,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-        }
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        let wire = Wire { r#type: "about:blank", title, status: self.status.as_u16(), detail: &self.detail };
-        let body = serde_json::to_vec(&wire).unwrap_or_default();
+        let view = ProblemView {
+            kind: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+        };
+        let body = serde_json::to_vec(&view).unwrap_or_default();
         let mut answer = typed(self.status, HeaderValue::from_static("application/problem+json"), body.into());
-        if let Some(allow) = self.allow {
-            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            answer.headers_mut().insert(header::ALLOW, allow);
         }
         answer
     }

@@ -1,13 +1,13 @@
 //! What people can change through the admin listener.
 
-use http::{Request, StatusCode};
+use http::StatusCode;
 use hyper::body::Incoming;
 
 use super::{
     Admin,
     answer::{Answer, Problem, json},
     guard::{self, Nothing},
-    query::Query,
+    resource::Asked,
     selection::Action,
     view::{ConditionName, DestinationView, PauseRequest},
 };
@@ -17,35 +17,35 @@ use crate::{
 };
 
 /// Something to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    Pause(Name),
-    Resume(Name),
-    Retry(DeliveryId),
+    Pause,
+    Resume,
+    Retry,
     Replay,
     Discard,
 }
 
 impl Admin {
     /// Does what was asked.
-    pub(super) async fn change(&self, what: Change, request: Request<Incoming>) -> Result<Answer, Problem> {
-        Query::parse(request.uri().query(), &[])?;
+    pub(super) async fn change(&self, what: Change, asked: &Asked, body: Incoming) -> Result<Answer, Problem> {
+        let Asked { named, headers, .. } = asked;
         match what {
-            Change::Pause(name) => self.pause(&name, guard::read_json(request).await?).await,
-            Change::Resume(name) => {
-                let Nothing {} = guard::read_json(request).await?;
-                self.resume(&name).await
+            Change::Pause => self.pause(&named.parsed()?, guard::read_json(headers, body).await?).await,
+            Change::Resume => {
+                let Nothing {} = guard::read_json(headers, body).await?;
+                self.resume(&named.parsed()?).await
             }
-            Change::Retry(id) => {
-                let Nothing {} = guard::read_json(request).await?;
-                self.retry(id).await
+            Change::Retry => {
+                let Nothing {} = guard::read_json(headers, body).await?;
+                self.retry(named.parsed()?).await
             }
             Change::Replay => {
-                let done = self.apply(Action::Replay, guard::read_json(request).await?).await?;
+                let done = self.apply(Action::Replay, guard::read_json(headers, body).await?).await?;
                 json(StatusCode::OK, &done)
             }
             Change::Discard => {
-                let done = self.apply(Action::Discard, guard::read_json(request).await?).await?;
+                let done = self.apply(Action::Discard, guard::read_json(headers, body).await?).await?;
                 json(StatusCode::OK, &done)
             }
         }

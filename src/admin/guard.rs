@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::answer::Problem;
@@ -56,13 +57,12 @@ pub(super) fn check_origin(headers: &HeaderMap, host: &Authority) -> Result<(), 
 }
 
 /// Reads the JSON object in the body; no body at all stands for an empty object.
-pub(super) async fn read_json<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Problem> {
-    let is_json = is_json(request.headers());
-    let body = read_body(request.into_body()).await?;
+pub(super) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Incoming) -> Result<T, Problem> {
+    let body = read_body(body).await?;
     if body.is_empty() {
         return parse(b"{}");
     }
-    if !is_json {
+    if !is_json(headers) {
         let detail = "send the body as JSON, with Content-Type: application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
@@ -94,7 +94,7 @@ async fn read_body(body: Incoming) -> Result<Bytes, Problem> {
 }
 
 /// The body of a request that needs none.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 

@@ -2,16 +2,56 @@
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
-use super::answer::Problem;
+use schemars::JsonSchema;
+
+use super::{
+    answer::Problem,
+    routes::{SchemaOf, json_of},
+    view::DeliveryStateName,
+};
 use crate::{
-    model::Timestamp,
-    store::{EventFilter, Page},
+    model::{Name, Timestamp},
+    store::{EventFilter, EventState, Page},
 };
 
+/// A query parameter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    /// What it does.
+    pub(super) about: &'static str,
+    /// What it has to look like.
+    pub(super) form: SchemaOf,
+}
+
+impl Parameter {
+    /// A parameter that reads as a `T`.
+    pub(super) const fn new<T: JsonSchema>(name: &'static str, about: &'static str) -> Self {
+        Self { name, about, form: json_of::<T> }
+    }
+}
+
 /// Parameters that choose events.
-pub(super) const EVENT_FILTERS: &[&str] = &["agent", "type", "call", "source", "since", "until"];
+pub(super) const EVENT_FILTERS: &[Parameter] = &[
+    Parameter::new::<String>("agent", "Only events of this agent."),
+    Parameter::new::<String>("type", "Only events of this type."),
+    Parameter::new::<String>("call", "Only events of this call."),
+    Parameter::new::<Name>("source", "Only events from this source."),
+    Parameter::new::<Timestamp>("since", "Only events received since then."),
+    Parameter::new::<Timestamp>("until", "Only events received before then."),
+];
 /// Parameters that choose a part of a list.
-pub(super) const PAGING: &[&str] = &["cursor", "limit"];
+pub(super) const PAGING: &[Parameter] = &[
+    Parameter::new::<String>("cursor", "Go on where a page ended: its `next`."),
+    Parameter::new::<u16>("limit", "At most this many items, 1 to 500; 50 when nobody says."),
+];
+pub(super) const EVENT_STATE: Parameter = Parameter::new::<EventState>("state", "Only events in this state.");
+pub(super) const DELIVERY_STATE: Parameter =
+    Parameter::new::<DeliveryStateName>("state", "Only deliveries in this state.");
+pub(super) const DESTINATION: Parameter = Parameter::new::<Name>("destination", "Only what goes to this destination.");
+/// For those who know it from elsewhere: what it asks for is always shown.
+pub(super) const VERBOSE: Parameter =
+    Parameter::new::<String>("verbose", "Changes nothing: every check is shown anyway.");
 
 /// How many items a page has when nobody says.
 const DEFAULT_LIMIT: usize = 50;
@@ -23,10 +63,10 @@ pub(super) struct Query(BTreeMap<String, String>);
 
 impl Query {
     /// Reads the query of an address that knows the given parameters.
-    pub(super) fn parse(query: Option<&str>, known: &[&[&str]]) -> Result<Self, Problem> {
+    pub(super) fn parse(query: Option<&str>, known: &[&[Parameter]]) -> Result<Self, Problem> {
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            if !known.iter().any(|names| names.contains(&&*name)) {
+            if known.iter().copied().flatten().all(|parameter| parameter.name != name) {
                 return Err(unknown(&name, &known.concat()));
             }
             if parameters.insert(name.clone().into_owned(), value.into_owned()).is_some() {
@@ -84,18 +124,19 @@ impl Query {
     }
 }
 
-fn unknown(name: &str, known: &[&str]) -> Problem {
-    let known = if known.is_empty() { "it takes none".to_owned() } else { format!("it knows {}", known.join(", ")) };
+fn unknown(name: &str, known: &[Parameter]) -> Problem {
+    let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
+    let known = if names.is_empty() { "it takes none".to_owned() } else { format!("it knows {}", names.join(", ")) };
     Problem::bad_request(format!("this address has no parameter `{name}`: {known}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::EventId, store::EventState};
+    use crate::model::EventId;
 
     fn events(query: &str) -> Result<Query, Problem> {
-        Query::parse(Some(query), &[EVENT_FILTERS, &["state"], PAGING])
+        Query::parse(Some(query), &[EVENT_FILTERS, &[EVENT_STATE], PAGING])
     }
 
     #[test]

@@ -6,7 +6,9 @@ use http::{HeaderValue, StatusCode, header};
 use super::{
     Admin,
     answer::{Answer, Problem, json, typed},
-    query::{EVENT_FILTERS, PAGING, Query},
+    openapi,
+    query::Query,
+    resource::Asked,
     view::{
         CheckView, DeadLetterView, DeliveryStateName, DeliveryView, EventView, PageView, QueueView, ReadinessView,
         StatusView,
@@ -22,45 +24,34 @@ use crate::{
 pub(super) enum Read {
     Health,
     Readiness,
+    Metrics,
+    OpenApi,
     Status,
     Destinations,
     Events,
-    Event(EventId),
-    Body(EventId),
+    Event,
+    Body,
     Deliveries,
     DeadLetters,
 }
 
-impl Read {
-    /// The query parameters that it knows.
-    fn parameters(self) -> &'static [&'static [&'static str]] {
-        match self {
-            Self::Events => &[EVENT_FILTERS, &["state"], PAGING],
-            Self::Deliveries => &[EVENT_FILTERS, &["destination", "state"], PAGING],
-            Self::DeadLetters => &[&["destination"], PAGING],
-            // What others need it for is always shown.
-            Self::Readiness => &[&["verbose"]],
-            _ => &[],
-        }
-    }
-}
-
 impl Admin {
     /// Answers a question.
-    pub(super) async fn read(&self, what: Read, query: Option<&str>) -> Result<Answer, Problem> {
-        let query = Query::parse(query, what.parameters())?;
+    pub(super) async fn read(&self, what: Read, asked: &Asked) -> Result<Answer, Problem> {
         match what {
             Read::Health => {
                 Ok(typed(StatusCode::OK, HeaderValue::from_static("text/plain"), Bytes::from_static(b"ok\n")))
             }
             Read::Readiness => self.show_readiness(),
+            Read::Metrics => self.show_metrics(&asked.headers).await,
+            Read::OpenApi => json(StatusCode::OK, &openapi::document()),
             Read::Status => json(StatusCode::OK, &self.status()),
             Read::Destinations => json(StatusCode::OK, &PageView { items: self.destinations(), next: None }),
-            Read::Events => self.list_events(&query).await,
-            Read::Event(id) => json(StatusCode::OK, &EventView::from(self.stored(id).await?)),
-            Read::Body(id) => Ok(download(self.stored(id).await?)),
-            Read::Deliveries => self.list_deliveries(&query).await,
-            Read::DeadLetters => self.list_dead_letters(&query).await,
+            Read::Events => self.list_events(&asked.query).await,
+            Read::Event => json(StatusCode::OK, &EventView::from(self.stored(asked.named.parsed()?).await?)),
+            Read::Body => Ok(download(self.stored(asked.named.parsed()?).await?)),
+            Read::Deliveries => self.list_deliveries(&asked.query).await,
+            Read::DeadLetters => self.list_dead_letters(&asked.query).await,
         }
     }
 

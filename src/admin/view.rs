@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// `GET /readyz`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadinessView {
     /// Whether every check is all right.
     pub ready: bool,
@@ -26,7 +27,7 @@ pub struct ReadinessView {
 }
 
 /// One thing that has to hold for the relay to take events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckView {
     /// What is checked: `store` or `running`.
     pub check: String,
@@ -38,7 +39,7 @@ pub struct CheckView {
 }
 
 /// `GET status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     /// The relay's version.
     pub version: String,
@@ -55,7 +56,7 @@ pub struct StatusView {
 }
 
 /// What is kept, in numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueView {
     /// Events.
     pub events: u64,
@@ -81,8 +82,23 @@ pub struct QueueView {
     pub disk_full_in_seconds: Option<u64>,
 }
 
+/// What went wrong (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProblemView {
+    /// Always `about:blank`: the status says which kind of problem it is.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, and what to do.
+    pub detail: String,
+}
+
 /// A page of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct PageView<T> {
     /// The items. There may be none although there is a next page.
     pub items: Vec<T>,
@@ -98,7 +114,7 @@ impl<T> PageView<T> {
 }
 
 /// How a destination is doing, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConditionName {
     /// Deliveries flow.
@@ -116,7 +132,7 @@ pub enum ConditionName {
 }
 
 /// A destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DestinationView {
     /// Its name.
     pub name: Name,
@@ -178,7 +194,7 @@ fn explained(condition: Option<Condition>) -> Explained {
 }
 
 /// An event. In lists without what only `GET events/{id}` says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {
     /// Its id.
     pub id: EventId,
@@ -255,7 +271,7 @@ impl From<StoredEvent> for EventView {
 }
 
 /// Where a delivery stands, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryStateName {
     /// Not there yet.
@@ -271,7 +287,7 @@ pub enum DeliveryStateName {
 }
 
 /// A delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryView {
     /// Its id.
     pub id: DeliveryId,
@@ -321,7 +337,7 @@ impl DeliveryView {
 }
 
 /// One try.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptView {
     /// From 1.
     pub number: u32,
@@ -336,7 +352,7 @@ pub struct AttemptView {
 }
 
 /// What an attempt met.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum OutcomeView {
     /// The destination answered.
@@ -371,7 +387,7 @@ impl From<Attempt> for AttemptView {
 }
 
 /// A delivery that was given up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterView {
     /// The delivery's id.
     pub id: DeliveryId,
@@ -393,7 +409,7 @@ impl From<DeadLetter> for DeadLetterView {
 }
 
 /// What `POST destinations/{name}/pause` takes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PauseRequest {
     /// Why, for those who see the pause later.
@@ -406,7 +422,7 @@ pub struct PauseRequest {
 
 /// What `POST replays` and `POST dead-letters/discard` take: either `deliveries`, or `all` dead letters, perhaps of one
 /// `destination` only.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelectionRequest {
     /// These.
@@ -424,7 +440,7 @@ pub struct SelectionRequest {
 }
 
 /// What `POST replays`, `POST dead-letters/discard` and `POST deliveries/{id}/retry` did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangedView {
     /// Whether nothing was changed.
     pub dry_run: bool,

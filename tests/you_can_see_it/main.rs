@@ -9,6 +9,7 @@ mod admin_api;
 mod canaries;
 mod commands;
 mod metrics;
+mod openapi;
 mod site;
 mod stopped_queue;
 mod walk;

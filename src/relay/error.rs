@@ -1,0 +1,37 @@
+//! Why a relay doesn't start, and why one ends.
+
+use std::{io, net::SocketAddr};
+
+use crate::{
+    dispatch,
+    store::{StoreError, embedded::OpenError},
+};
+
+/// Why the relay can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address can't be listened on.
+    #[error("can't listen on {address} ({setting}): {source}")]
+    Listen {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The queue can't be opened.
+    #[error("can't open the queue: {0}")]
+    Store(#[from] OpenError),
+    /// A destination can't be called at all.
+    #[error(transparent)]
+    Dispatch(#[from] dispatch::StartError),
+    /// Something panicked.
+    #[error("a bug in the relay, please report it: opening {0} panicked")]
+    Bug(&'static str),
+}
+
+/// The store failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; nothing that was acknowledged is lost, and a restart recovers it")]
+pub struct RelayError(pub(super) StoreError);

@@ -1,0 +1,131 @@
+//! From a [`Config`] to a running relay, and back to nothing running: start order and shutdown order.
+//!
+//! | start | why then |
+//! | --- | --- |
+//! | 1. listeners | senders wait in the kernel's backlog while the store recovers, rather than being refused |
+//! | 2. store | recovers before anything reads or writes |
+//! | 3. dispatch, admin, ingest | |
+//!
+//! Shutdown goes the other way: ingest and dispatch stop taking anything new and finish what they have, side by side, then the
+//! store closes, then the admin listener, which says "stopping" until then.
+
+mod error;
+mod listen;
+mod parts;
+mod queue;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::error::{RelayError, StartError};
+use self::listen::listen;
+use crate::{
+    admin::{self, Admin, Controls},
+    clock::Clock,
+    config::Config,
+    dispatch::Dispatch,
+    ingest::{self, Ingest},
+    store::Store,
+    telemetry::Metrics,
+};
+
+/// How long attempts may go on after a stop. The systemd unit allows more than this and the deadlines of ingest.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// A relay that has started.
+pub struct Relay {
+    public: SocketAddr,
+    admin: SocketAddr,
+    store: Arc<dyn Store>,
+    dispatch: Dispatch,
+    /// The listener that takes events.
+    ingest: TaskTracker,
+    /// The listener that answers people.
+    answers: TaskTracker,
+    /// Cancelled when the relay begins to stop.
+    stop: CancellationToken,
+    /// Cancelled when nothing is left to be asked about.
+    stop_admin: CancellationToken,
+}
+
+impl Relay {
+    /// Starts everything that `config` asks for. Ports may be 0: see [`Relay::public_address`].
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let (public_listener, public) = listen("server.listen", config.server.listen).await?;
+        let (admin_listener, admin) = listen("admin.listen", config.admin.listen).await?;
+        let mut metrics = Metrics::new(clock.now());
+        let store = queue::open(&config.queue, &clock, &mut metrics).await?;
+        let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
+
+        let budgets = config.budgets.into_iter().map(|shared| parts::budget(shared, &clock)).collect();
+        let destinations = config.destinations.into_iter();
+        let routes = Arc::new(config.routes);
+        let destinations =
+            destinations.map(|configured| parts::destination(configured, &budgets, &routes, &clock)).collect();
+        let dispatch = Dispatch::start(destinations, Arc::clone(&store), &clock, &stop, &metrics)?;
+        let settings = ingest::Settings::new(config.server.max_body, config.server.accept_deadline);
+        let sources = config.sources.into_iter().map(parts::source).collect();
+        let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), &metrics);
+        let controls = controls(&dispatch, &stop);
+        let answers = Admin::new(Arc::clone(&store), clock, controls, metrics);
+
+        let answers = tracked(admin::serve(admin_listener, Arc::new(answers), stop_admin.clone()));
+        let ingest = tracked(ingest::serve(public_listener, Arc::new(ingest), stop.clone()));
+        Ok(Self { public, admin, store, dispatch, ingest, answers, stop, stop_admin })
+    }
+
+    /// Where events are taken.
+    #[must_use]
+    pub fn public_address(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where people's questions are answered.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Works until `stop` is ready, or until the store fails; then ends in good order.
+    ///
+    /// # Errors
+    /// [`RelayError`]: the store failed, now or while it was closed. Everything that was acknowledged is on disk all the
+    /// same.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
+        let Self { store, dispatch, ingest, answers, stop: stopping, stop_admin, .. } = self;
+        let failure = tokio::select! {
+            () = stop => None,
+            error = store.failed() => Some(error),
+        };
+        stopping.cancel();
+        tokio::join!(dispatch.finished(GRACE), ingest.wait());
+        let closed = store.close().await;
+        stop_admin.cancel();
+        answers.wait().await;
+        match failure.or(closed.err()) {
+            Some(error) => Err(RelayError(error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A task of its own, and the tracker by which it is awaited.
+fn tracked(task: impl Future<Output = ()> + Send + 'static) -> TaskTracker {
+    let tracker = TaskTracker::new();
+    tracker.spawn(task);
+    tracker.close();
+    tracker
+}
+
+fn controls(dispatch: &Dispatch, stop: &CancellationToken) -> Controls {
+    let (seen, steered) = (dispatch.handle(), dispatch.handle());
+    Controls {
+        conditions: Box::new(move || seen.conditions()),
+        resume: Box::new(move |destination| steered.resume(destination)),
+        stopping: stop.clone(),
+    }
+}

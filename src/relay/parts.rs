@@ -1,0 +1,63 @@
+//! What the rooms get of a [`Config`](crate::config::Config), in their own types.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    clock::Clock,
+    config::{self, Destination, Source},
+    dispatch::{self, Budget, Freshness},
+    ingest,
+    model::Name,
+    route::Routes,
+    send::{Settings, Timeouts, Trust},
+};
+
+/// A budget, of which nothing is used yet.
+pub(super) fn budget(configured: config::Budget, clock: &Clock) -> (Name, Arc<Budget>) {
+    let config::Budget { name, rate, concurrency } = configured;
+    (name, Arc::new(Budget::new(&rate, concurrency, clock.clone())))
+}
+
+/// A destination, which draws from the `shared` budget that it names.
+pub(super) fn destination(
+    configured: Destination,
+    shared: &BTreeMap<Name, Arc<Budget>>,
+    routes: &Arc<Routes>,
+    clock: &Clock,
+) -> dispatch::Destination {
+    let settings = Settings {
+        timeouts: Timeouts { connect: configured.connect_timeout, total: configured.timeout },
+        trust: trust(&configured),
+        identity: configured.tls.identity,
+        policy: configured.policy,
+        grant: configured.grant,
+    };
+    let is_limited = !configured.rate.is_empty();
+    let own = is_limited.then(|| Arc::new(Budget::new(&configured.rate, None, clock.clone())));
+    let shared = configured.budget.and_then(|name| shared.get(&name).cloned());
+    let budgets = own.into_iter().chain(shared).collect();
+    dispatch::Destination {
+        name: configured.name,
+        target: configured.target,
+        settings,
+        concurrency: configured.concurrency,
+        budgets,
+        order: configured.order,
+        freshness: Freshness::new(configured.max_age, Arc::clone(routes)),
+        retry: configured.retry,
+        rules: configured.rules,
+    }
+}
+
+fn trust(configured: &Destination) -> Trust {
+    let (url, token_url) = (configured.target.url.sample(), configured.grant.as_ref().map(|grant| &grant.token_url));
+    match &configured.tls.authorities {
+        Some(authorities) => Trust::Only(authorities.clone()),
+        None => Trust::for_calls_to(token_url.into_iter().chain([&url])),
+    }
+}
+
+/// A source.
+pub(super) fn source(configured: Source) -> ingest::Source {
+    ingest::Source { name: configured.name, path: configured.path, verifier: configured.verifier }
+}

@@ -33,7 +33,7 @@ async fn answering(status: u16) -> (String, Scripted) {
 
 fn statuses(attempts: &[Attempt]) -> Vec<u16> {
     let status = |attempt: &Attempt| match attempt.outcome {
-        Outcome::Answered { status, .. } => status,
+        Outcome::Answered { status, .. } | Outcome::Judged { status, .. } => status,
         Outcome::Failed { .. } => 0,
     };
     attempts.iter().map(status).collect()
@@ -42,7 +42,7 @@ fn statuses(attempts: &[Attempt]) -> Vec<u16> {
 fn failures(attempts: &[Attempt]) -> Vec<FailureKind> {
     let kind = |attempt: &Attempt| match attempt.outcome {
         Outcome::Failed { kind, .. } => Some(kind),
-        Outcome::Answered { .. } => None,
+        Outcome::Answered { .. } | Outcome::Judged { .. } => None,
     };
     attempts.iter().filter_map(kind).collect()
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::{
-    model::{DeadReason, DeliveryId, EventId, FailureKind, Name, Timestamp},
+    model::{Class, DeadReason, DeliveryId, EventId, FailureKind, Name, Timestamp},
     store::EventState,
 };
 
@@ -50,6 +50,10 @@ written_as_text!(FailureKind, "FailureKind", {
         "connect", "timeout", "broken", "unsendable", "interrupted", "bug", "forbidden", "token", "credentials", "unkept",
     ],
 });
+written_as_text!(Class, "Class", {
+    "type": "string",
+    "enum": ["success", "duplicate", "retry", "throttled", "reauth", "reject_event", "stop_destination"],
+});
 
 #[cfg(test)]
 mod tests {
@@ -75,5 +79,6 @@ mod tests {
         assert_names_all_words::<EventState>();
         assert_names_all_words::<DeadReason>();
         assert_names_all_words::<FailureKind>();
+        assert_names_all_words::<Class>();
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     breaker::Condition,
     model::{
-        Attempt, DeadReason, Delivery, DeliveryId, DeliveryState, EventId, FailureKind, Name, Outcome, Reading,
+        Attempt, Class, DeadReason, Delivery, DeliveryId, DeliveryState, EventId, FailureKind, Name, Outcome, Reading,
         Timestamp,
     },
     store::{DeadLetter, DestinationStats, EventState, EventSummary, Listing, StoredEvent},
@@ -361,6 +361,9 @@ pub enum OutcomeView {
         status: u16,
         /// The start of the answer's body.
         excerpt: String,
+        /// What a rule of the config says of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<Class>,
     },
     /// It did not.
     Failed {
@@ -379,7 +382,10 @@ impl From<Attempt> for AttemptView {
             took_ms: u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX),
             request: attempt.request,
             outcome: match attempt.outcome {
-                Outcome::Answered { status, excerpt } => OutcomeView::Answered { status, excerpt },
+                Outcome::Answered { status, excerpt } => OutcomeView::Answered { status, excerpt, class: None },
+                Outcome::Judged { status, excerpt, class } => {
+                    OutcomeView::Answered { status, excerpt, class: Some(class) }
+                }
                 Outcome::Failed { kind, detail } => OutcomeView::Failed { failure: kind, detail },
             },
         }

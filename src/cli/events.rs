@@ -203,13 +203,21 @@ pub(super) fn delivery_portrait(delivery: &DeliveryView, now: Timestamp, colour:
 }
 
 fn attempt_line(attempt: &AttemptView) -> String {
-    let outcome = match &attempt.outcome {
-        OutcomeView::Answered { status, excerpt } if excerpt.is_empty() => format!("{status}"),
-        OutcomeView::Answered { status, excerpt } => format!("{status}: {}", shortened(&harmless(excerpt))),
+    let AttemptView { number, started_at, took_ms, request, outcome } = attempt;
+    format!("{number:>5}. {started_at}  {}  {} ({took_ms} ms)", harmless(request), outcome_words(outcome))
+}
+
+/// What an attempt met.
+pub(super) fn outcome_words(outcome: &OutcomeView) -> String {
+    match outcome {
+        OutcomeView::Answered { status, excerpt, class } => {
+            let class = class.map_or_else(String::new, |class| format!(" ({class} by a rule)"));
+            let excerpt =
+                if excerpt.is_empty() { excerpt.clone() } else { format!(": {}", shortened(&harmless(excerpt))) };
+            format!("{status}{class}{excerpt}")
+        }
         OutcomeView::Failed { failure, detail } => format!("{failure}: {}", harmless(detail)),
-    };
-    let AttemptView { number, started_at, took_ms, request, .. } = attempt;
-    format!("{number:>5}. {started_at}  {}  {outcome} ({took_ms} ms)", harmless(request))
+    }
 }
 
 /// As much of an answer as helps on a terminal; `--json` has all that is kept.
@@ -242,7 +250,7 @@ pub(super) fn delivery_state(delivery: &DeliveryView, now: Timestamp) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DeadReason, DeliveryId, FailureKind, Name};
+    use crate::model::{Class, DeadReason, DeliveryId, FailureKind, Name};
 
     const NOW: Timestamp = Timestamp::from_millis(1_790_012_345_678);
 
@@ -299,7 +307,8 @@ mod tests {
         };
         let attempts = vec![
             attempt(1, OutcomeView::Failed { failure: FailureKind::Timeout, detail: "after 15s".into() }),
-            attempt(2, OutcomeView::Answered { status: 422, excerpt: "no\nphone\u{9b}".into() }),
+            attempt(2, OutcomeView::Answered { status: 422, excerpt: "no\nphone\u{9b}".into(), class: None }),
+            attempt(3, OutcomeView::Answered { status: 200, excerpt: String::new(), class: Some(Class::Throttled) }),
         ];
         let event = event("post-conversation", vec![delivery(DeliveryStateName::Dead, Some(attempts))]);
         let wanted = r"event        01a0c50c-cd4e-7000-8000-000000000000
@@ -314,7 +323,8 @@ body         10 B, application/json
 
 crm: dead 1m ago: refused by the destination (2 attempts)
     1. 2026-09-21T17:39:05.678Z  POST http://crm.internal/calls  timed out: after 15s (12 ms)
-    2. 2026-09-21T17:39:05.678Z  POST http://crm.internal/calls  422: no\nphone\u{9b} (12 ms)";
+    2. 2026-09-21T17:39:05.678Z  POST http://crm.internal/calls  422: no\nphone\u{9b} (12 ms)
+    3. 2026-09-21T17:39:05.678Z  POST http://crm.internal/calls  200 (throttled by a rule) (12 ms)";
         assert_eq!(portrait(&event, NOW, Colour::Plain), wanted);
     }
 

@@ -20,7 +20,7 @@ use super::{budget::Permit, messages::Ended};
 use crate::{
     clock::{self, Clock},
     model::{Attempt, FailureKind, Outcome, Timestamp},
-    outcome::{Failure, Meaning, Rules, Undecided},
+    outcome::{Failure, Judgement, Meaning, Rules, Undecided},
     send::{Client, Credentials, Sent},
     store::{Claim, Settled, Store, StoreError},
     transform::{self, Occasion, OutboundRequest, Target},
@@ -202,8 +202,8 @@ impl Way {
     }
 
     fn read(&self, request: String, sent: Sent) -> Tried {
-        let (meaning, undecided) = Meaning::of(&sent, &self.rules, self.clock.now());
-        Tried { request, outcome: sent.into(), meaning, undecided }
+        let Judgement { meaning, class, undecided } = Meaning::of(&sent, &self.rules, self.clock.now());
+        Tried { request, outcome: Outcome::from(sent).judged(class), meaning, undecided }
     }
 }
 

@@ -248,6 +248,35 @@ pub enum Outcome {
         /// The library's words, without the address.
         detail: String,
     },
+    /// The destination answered, and a rule of the config says what that means.
+    Judged {
+        /// HTTP status.
+        status: u16,
+        /// The start of the body, as in `Answered`.
+        excerpt: String,
+        /// What the rule says.
+        class: Class,
+    },
+}
+
+/// What a rule of the config says of an answer, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The destination has the event.
+    Success,
+    /// It had it already.
+    Duplicate,
+    /// Not this time.
+    Retry,
+    /// The destination asks everybody to slow down.
+    Throttled,
+    /// It wants other credentials.
+    Reauth,
+    /// It refuses this event.
+    RejectEvent,
+    /// It refuses every event.
+    StopDestination,
 }
 
 /// The step at which an attempt failed without an answer.
@@ -276,12 +305,38 @@ pub enum FailureKind {
     Unkept,
 }
 
+impl Outcome {
+    /// The same under what a rule says of it; a failure has no answer that a rule could speak of.
+    #[must_use]
+    pub fn judged(self, class: Option<Class>) -> Self {
+        match (self, class) {
+            (Self::Answered { status, excerpt }, Some(class)) => Self::Judged { status, excerpt, class },
+            (outcome, _) => outcome,
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answered { status, .. } => write!(f, "answered {status}"),
             Self::Failed { kind, detail } => write!(f, "{kind}: {detail}"),
+            Self::Judged { status, class, .. } => write!(f, "answered {status}, by a rule {class}"),
         }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Success => "success",
+            Self::Duplicate => "duplicate",
+            Self::Retry => "retry",
+            Self::Throttled => "throttled",
+            Self::Reauth => "reauth",
+            Self::RejectEvent => "reject_event",
+            Self::StopDestination => "stop_destination",
+        })
     }
 }
 

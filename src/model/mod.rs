@@ -11,7 +11,7 @@ mod normalized;
 mod time;
 
 pub use delivery::{
-    Attempt, DeadReason, Delivery, DeliveryState, FailureKind, IllegalStep, NewDelivery, Order, Outcome, Verdict,
+    Attempt, Class, DeadReason, Delivery, DeliveryState, FailureKind, IllegalStep, NewDelivery, Order, Outcome, Verdict,
 };
 pub use envelope::{Envelope, Reading};
 pub use event::{DedupKey, Event, NewEvent, OriginalHeaders};

@@ -20,7 +20,7 @@ pub use self::{
     reply::Reply,
     rules::{Class, Rule, Rules, Undecided},
 };
-use crate::model::{FailureKind, Outcome, Timestamp};
+use crate::model::{self, FailureKind, Outcome, Timestamp};
 
 /// The longest `Retry-After` we follow. Daily quotas and migrations of real services (`HubSpot`) ask for up to a day;
 /// more would eat the three days that a delivery lives by default because of somebody's typing error.
@@ -65,6 +65,17 @@ pub enum Meaning {
     Undecided,
 }
 
+/// What an attempt means, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// What it means.
+    pub meaning: Meaning,
+    /// What a rule says of the answer; `None` where the built-in table decided.
+    pub class: Option<model::Class>,
+    /// The rules that couldn't be asked.
+    pub undecided: Vec<Undecided>,
+}
+
 /// Whose trouble a retry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -81,16 +92,19 @@ impl Meaning {
     pub const FRESH_CREDENTIALS_REFUSED: Self =
         stop("it doesn't take a fresh token either, correct `auth` or the rights behind it");
 
-    /// What a reply or a failure at `now` means, and the rules that couldn't be asked.
+    /// What a reply or a failure at `now` means.
     #[must_use]
-    pub fn of(sent: &Result<Reply, Failure>, rules: &Rules, now: Timestamp) -> (Self, Vec<Undecided>) {
+    pub fn of(sent: &Result<Reply, Failure>, rules: &Rules, now: Timestamp) -> Judgement {
         let reply = match sent {
             Ok(reply) => reply,
-            Err(failure) => return (of_failure(failure.kind), Vec::new()),
+            Err(failure) => {
+                return Judgement { meaning: of_failure(failure.kind), class: None, undecided: Vec::new() };
+            }
         };
         let (class, undecided) = rules.judge(reply);
         let meaning = class.map_or_else(|| of_status(reply.status.as_u16()), |class| rules::meaning(class, reply, now));
-        (meaning.with_retry_after(&reply.headers, now), undecided)
+        let meaning = meaning.with_retry_after(&reply.headers, now);
+        Judgement { meaning, class: class.map(Class::name), undecided }
     }
 
     /// A destination that names a time means its pace, whatever the status of its refusal.
@@ -186,7 +200,7 @@ mod tests {
     }
 
     fn meaning(status: u16, retry_after: Option<&str>) -> Meaning {
-        Meaning::of(&Ok(reply(status, retry_after)), &Rules::default(), NOW).0
+        Meaning::of(&Ok(reply(status, retry_after)), &Rules::default(), NOW).meaning
     }
 
     fn name(meaning: Meaning) -> &'static str {
@@ -242,7 +256,7 @@ mod tests {
 
     #[test]
     fn every_failure_has_one_meaning() {
-        let of = |kind| Meaning::of(&Err(Failure { kind, detail: String::new() }), &Rules::default(), NOW).0;
+        let of = |kind| Meaning::of(&Err(Failure { kind, detail: String::new() }), &Rules::default(), NOW).meaning;
         for kind in [
             FailureKind::Connect,
             FailureKind::Timeout,

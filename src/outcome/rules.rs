@@ -21,7 +21,7 @@ use http::HeaderMap;
 
 use super::{Fault, Meaning, Reply, stop};
 use crate::{
-    model::Timestamp,
+    model::{self, Timestamp},
     template::{Expression, RenderError, Scope},
 };
 
@@ -42,6 +42,21 @@ pub enum Class {
     RejectEvent,
     /// It refuses every event.
     StopDestination,
+}
+
+impl Class {
+    /// In a word, without its pause.
+    pub(super) const fn name(self) -> model::Class {
+        match self {
+            Self::Success => model::Class::Success,
+            Self::Duplicate => model::Class::Duplicate,
+            Self::Retry => model::Class::Retry,
+            Self::Throttled(_) => model::Class::Throttled,
+            Self::Reauth => model::Class::Reauth,
+            Self::RejectEvent => model::Class::RejectEvent,
+            Self::StopDestination => model::Class::StopDestination,
+        }
+    }
 }
 
 /// One rule.
@@ -138,6 +153,7 @@ mod tests {
     use http::{HeaderValue, StatusCode, header};
 
     use super::*;
+    use crate::outcome::Judgement;
 
     const NOW: Timestamp = Timestamp::from_millis(1_790_012_345_000);
     const MINUTE: Duration = Duration::from_secs(60);
@@ -153,7 +169,7 @@ mod tests {
     }
 
     fn meaning_of<const N: usize>(list: [(&str, Class); N], reply: Reply) -> Meaning {
-        Meaning::of(&Ok(reply), &rules(list), NOW).0
+        Meaning::of(&Ok(reply), &rules(list), NOW).meaning
     }
 
     #[test]
@@ -215,8 +231,8 @@ mod tests {
     #[test]
     fn a_rule_that_cannot_be_decided_does_not_hold_and_is_named() {
         let rules = rules([("body.error.code == 5", Class::Retry), ("status == 200", Class::Duplicate)]);
-        let (meaning, undecided) = Meaning::of(&Ok(reply(200, "no JSON")), &rules, NOW);
-        assert_eq!(meaning, Meaning::Duplicate);
+        let Judgement { meaning, class, undecided } = Meaning::of(&Ok(reply(200, "no JSON")), &rules, NOW);
+        assert_eq!((meaning, class), (Meaning::Duplicate, Some(model::Class::Duplicate)));
         assert_eq!(undecided.len(), 1);
         assert_eq!((&*undecided[0].rule, undecided[0].status), ("body.error.code == 5", 200));
         assert!(!undecided[0].reason.to_string().contains("no JSON"), "{}", undecided[0].reason);

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::model::{Attempt, Delivery, DeliveryId, Event, EventId, Name, NewEvent, Order, Timestamp, Verdict};
+use crate::model::{
+    Attempt, Delivery, DeliveryId, Event, EventId, Name, NewDelivery, NewEvent, Order, Reading, Timestamp, Verdict,
+};
 pub use listing::{DeadCursor, DeadLetter, EventFilter, EventState, EventSummary, Listing, Page, ParseCursorError};
 
 /// What the relay needs of a store. Both engines pass the same conformance suite.
@@ -29,7 +31,8 @@ pub trait Store: Send + Sync + 'static {
     /// passed.
     ///
     /// First attempts come before later ones, and those of events that just came in before a backlog, each kind oldest due
-    /// first; but none is kept waiting for ever by a better one. With [`Order::Call`] what has to wait for an earlier event
+    /// first; but none of these is kept waiting for ever by a better one. What was replayed or rerouted is never handed out
+    /// while an event is due that just came in. With [`Order::Call`] what has to wait for an earlier event
     /// of its call isn't claimed.
     ///
     /// # Errors
@@ -99,6 +102,14 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn replay(&self, deliveries: Vec<DeliveryId>) -> Result<Vec<Replayed>, StoreError>;
+
+    /// Gives events what is made of them today: what they say of themselves where that couldn't be read before, and a delivery
+    /// to each destination that they have none to. What they have stays as it is, so to do it again changes nothing.
+    /// Durable. One answer each, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn reroute(&self, events: Vec<Rerouting>) -> Result<Vec<Rerouted>, StoreError>;
 
     /// Throws dead letters away; what isn't a dead letter stays as it is. Durable. Returns how many were thrown away.
     ///
@@ -195,6 +206,26 @@ pub enum Replayed {
     /// Due now.
     Due,
     /// There is no such event, or it never was meant for this destination.
+    Unknown,
+}
+
+/// What is made today of an event that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rerouting {
+    /// Which.
+    pub event: EventId,
+    /// What it says of itself. Ignored where it could be read already, or still can't be.
+    pub reading: Reading,
+    /// Where it goes. A destination that it has a delivery to already is ignored.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// The answer to one [`Rerouting`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rerouted {
+    /// So many deliveries are there now that weren't before.
+    Created(usize),
+    /// There is no such event (any more).
     Unknown,
 }
 

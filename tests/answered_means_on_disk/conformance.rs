@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use atoms_relay::{
-    model::{DeadReason, DeliveryId, Order, Verdict},
+    model::{DeadReason, DeliveryId, EventId, NewDelivery, NewEvent, Order, Reading, Verdict},
     store::{
-        Acceptance, EventFilter, EventState, Page, Pause, Replayed, Settled, Settlement, Store, StoreError,
+        Acceptance, Claim, EventFilter, EventState, Page, Pause, Replayed, Rerouted, Rerouting, Settled, Settlement,
+        Store, StoreError,
         embedded::{Embedded, Report},
     },
 };
@@ -281,6 +282,110 @@ async fn a_delivered_event_is_sent_again_in_a_new_round() {
     let unknown = DeliveryId { event: new.event.id, destination: name("nobody") };
     assert_eq!(store.replay(vec![claim.id(), unknown]).await.unwrap(), [Replayed::Due, Replayed::Unknown]);
     assert_eq!(claim_one(&store, "crm").await.delivery.round, 1);
+}
+
+fn rerouting(event: EventId, body: &[u8], to: &[&str]) -> Rerouting {
+    let deliveries = to.iter().map(|to| NewDelivery::to(name(to))).collect();
+    Rerouting { event, reading: Reading::of(body), deliveries }
+}
+
+#[tokio::test]
+async fn an_event_is_rerouted_to_destinations_that_it_has_no_delivery_to_and_doing_it_twice_changes_nothing() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let (unrouted, routed) = (bench.event(1, &[]), bench.event(2, &["crm"]));
+    for new in [&unrouted, &routed] {
+        store.accept(new.clone()).await.unwrap();
+    }
+    let claim = claim_one(&store, "crm").await;
+    store.settle(vec![settlement(&claim, Verdict::Done, bench.now())]).await.unwrap();
+    bench.pass(DAY);
+
+    let asked = || [&unrouted, &routed].map(|new| rerouting(new.event.id, &new.event.body, &["crm", "slack"])).to_vec();
+    assert_eq!(store.reroute(asked()).await.unwrap(), [Rerouted::Created(2), Rerouted::Created(1)]);
+    assert_eq!(store.reroute(asked()).await.unwrap(), [Rerouted::Created(0), Rerouted::Created(0)]);
+    let gone = rerouting(bench.event(3, &[]).event.id, b"{}", &["crm"]);
+    assert_eq!(store.reroute(vec![gone]).await.unwrap(), [Rerouted::Unknown]);
+    drop(store);
+    let store = bench.open();
+
+    assert_eq!(store.stats().unrouted, 0);
+    let claim = claim_one(&store, "crm").await;
+    assert_eq!((claim.event.id, claim.delivery.since), (unrouted.event.id, bench.now()), "its life begins now");
+    assert_eq!(store.claim(&name("crm"), 8, LEASE, Order::None).await.unwrap().len(), 0, "what arrived isn't repeated");
+    assert_eq!(store.claim(&name("slack"), 8, LEASE, Order::None).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_can_be_read_today_leaves_its_quarantine_for_good_and_is_found_by_its_call() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let mut new = bench.event(1, &[]);
+    let read = std::mem::replace(&mut new.event.reading, Reading::Quarantined("an older version's reason".into()));
+    store.accept(new.clone()).await.unwrap();
+    let call = read.envelope().unwrap().call.as_deref().unwrap();
+    let of_call = EventFilter { call: Some(call.into()), ..EventFilter::default() };
+    assert!(store.events(of_call.clone(), everything()).await.unwrap().items.is_empty());
+
+    let asked = rerouting(new.event.id, &new.event.body, &["crm"]);
+    assert_eq!(store.reroute(vec![asked]).await.unwrap(), [Rerouted::Created(1)]);
+    let unreadable = rerouting(new.event.id, b"not json", &[]);
+    assert_eq!(store.reroute(vec![unreadable]).await.unwrap(), [Rerouted::Created(0)], "it never goes back");
+    drop(store);
+    let store = bench.open();
+
+    assert_eq!(store.stats().quarantined, 0);
+    let found = store.events(of_call, everything()).await.unwrap().items;
+    assert_eq!((found[0].id, found[0].state()), (new.event.id, EventState::Waiting));
+    assert_eq!(claim_one(&store, "crm").await.event.reading, read);
+    assert_eq!(store.event(new.event.id).await.unwrap().unwrap().event.reading, read);
+}
+
+#[tokio::test]
+async fn what_is_refused_when_it_is_rerouted_is_a_dead_letter_that_says_why() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let new = bench.event(1, &[]);
+    store.accept(new.clone()).await.unwrap();
+    let mut asked = rerouting(new.event.id, &new.event.body, &["crm"]);
+    asked.deliveries[0].refused = Some("`call.lenght` is undefined".into());
+    store.reroute(vec![asked]).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = bench.open();
+
+    let stored = store.event(new.event.id).await.unwrap().unwrap();
+    let (delivery, attempts) = &stored.deliveries[0];
+    assert!(delivery.state.is_dead());
+    assert_eq!(attempts[0].outcome.to_string(), "not sendable: `call.lenght` is undefined");
+}
+
+#[tokio::test]
+async fn what_is_replayed_or_rerouted_waits_until_nothing_live_is_due() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let past: Vec<_> = (0..20).map(|number| bench.event(number, if number < 10 { &["crm"] } else { &[] })).collect();
+    for new in &past {
+        store.accept(new.clone()).await.unwrap();
+    }
+    let claims = store.claim(&name("crm"), 10, LEASE, Order::None).await.unwrap();
+    store.settle(claims.iter().map(|claim| settlement(claim, Verdict::Done, bench.now())).collect()).await.unwrap();
+    bench.pass(DAY);
+    store.replay(claims.iter().map(Claim::id).collect()).await.unwrap();
+    let reroute = |new: &NewEvent| rerouting(new.event.id, &new.event.body, &["crm"]);
+    store.reroute(past[10..].iter().map(reroute).collect()).await.unwrap();
+
+    bench.pass(Duration::from_secs(1));
+    let mut live = Vec::new();
+    for number in 100..110 {
+        let new = bench.event(number, &["crm"]);
+        live.push(new.event.id);
+        store.accept(new).await.unwrap();
+    }
+    let claimed = store.claim(&name("crm"), 30, LEASE, Order::None).await.unwrap();
+    let ids: Vec<_> = claimed.iter().map(|claim| claim.event.id).collect();
+    assert_eq!(ids.len(), 30);
+    assert!(live.iter().all(|id| ids[..10].contains(id)), "a live event waited for what was replayed");
 }
 
 #[tokio::test]

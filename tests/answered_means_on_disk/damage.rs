@@ -343,7 +343,7 @@ async fn a_format_of_the_future_is_refused_by_name_and_left_alone() {
     fs::write(&segment, &bytes).unwrap();
 
     let refused = Embedded::open(bench.options()).err().unwrap().to_string();
-    assert!(refused.contains("is in format 99, this version reads formats 1 to 2"), "{refused}");
+    assert!(refused.contains("is in format 99, this version reads formats 1 to 3"), "{refused}");
     assert_eq!(fs::read(&segment).unwrap(), bytes);
 }
 

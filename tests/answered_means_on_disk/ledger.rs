@@ -49,6 +49,24 @@ struct Promise {
     kept_bodies: BTreeMap<Name, Vec<Bytes>>,
     /// For which deliveries one must be kept.
     bound_bodies: BTreeSet<Name>,
+    /// Deliveries that were asked for later, with whether they must be there. Until then they may be.
+    rerouted: BTreeMap<Name, bool>,
+}
+
+impl Promise {
+    /// What was asked for later is there where that was acknowledged; where it isn't there it never was.
+    fn check_rerouted(&mut self, id: EventId, found: &EventSummary) -> Result<(), Broken> {
+        let is_there = |name: &Name| found.deliveries.iter().any(|delivery| delivery.destination == *name);
+        let missing: Vec<Name> = self.rerouted.keys().filter(|name| !is_there(name)).cloned().collect();
+        for name in missing {
+            if self.rerouted.remove(&name) == Some(true) {
+                return Err(Broken::Lost(format!("that {id} was rerouted to {name}")));
+            }
+            self.deliveries.remove(&name);
+        }
+        self.rerouted.values_mut().for_each(|binding| *binding = true);
+        Ok(())
+    }
 }
 
 /// How the process before went.
@@ -74,7 +92,8 @@ impl Ledger {
         let begin = |one: &NewDelivery| (one.destination.clone(), vec![one.begin(new.event.received_at).0.state]);
         let deliveries = new.deliveries.iter().map(begin).collect();
         let (body, kept_bodies, bound_bodies) = (new.event.body.clone(), BTreeMap::new(), BTreeSet::new());
-        let promise = Promise { body, binding: false, expired: false, deliveries, kept_bodies, bound_bodies };
+        let rerouted = BTreeMap::new();
+        let promise = Promise { body, binding: false, expired: false, deliveries, kept_bodies, bound_bodies, rerouted };
         self.events.insert(new.event.id, promise);
     }
 
@@ -145,6 +164,30 @@ impl Ledger {
     pub(crate) fn revive(&mut self, id: &DeliveryId, now: Timestamp) {
         self.note(id, DeliveryState::Waiting { due: now });
         if let Some(promise) = self.events.get_mut(&id.event) {
+            (promise.binding, promise.expired) = (true, false);
+        }
+    }
+
+    /// The newest event with this number that is in here.
+    pub(crate) fn event(&self, number: u8) -> Option<EventId> {
+        self.receipts.get(&number)?.iter().rfind(|id| self.events.contains_key(id)).copied()
+    }
+
+    /// Notes that an event is to go to another destination, too. `false` when it does so already, for sure or perhaps.
+    pub(crate) fn note_delivery(&mut self, id: &DeliveryId, state: DeliveryState) -> bool {
+        let Some(promise) = self.events.get_mut(&id.event) else { return false };
+        if promise.deliveries.contains_key(&id.destination) {
+            return false;
+        }
+        promise.deliveries.insert(id.destination.clone(), vec![state]);
+        promise.rerouted.insert(id.destination.clone(), false);
+        true
+    }
+
+    /// Notes that all deliveries of an event are there, and so it is, however old.
+    pub(crate) fn bind_deliveries(&mut self, id: EventId) {
+        if let Some(promise) = self.events.get_mut(&id) {
+            promise.rerouted.values_mut().for_each(|binding| *binding = true);
             (promise.binding, promise.expired) = (true, false);
         }
     }
@@ -249,6 +292,7 @@ impl Ledger {
                 keep_last(possible);
             }
         }
+        promise.check_rerouted(id, summary)?;
         promise.binding = true;
         Ok(true)
     }

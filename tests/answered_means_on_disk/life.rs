@@ -14,7 +14,7 @@ use atoms_relay::{
         Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, NewEvent, Order, Outcome, Timestamp, Verdict,
     },
     store::{
-        Acceptance, Claim, Pause, Replayed, Settled, Settlement, Store, StoreError,
+        Acceptance, Claim, Pause, Replayed, Rerouted, Rerouting, Settled, Settlement, Store, StoreError,
         embedded::{Embedded, Options},
     },
 };
@@ -128,7 +128,7 @@ impl Life {
     }
 
     async fn act(&mut self, store: &Embedded) -> Result<(), Broken> {
-        match self.dice.u8(0..40) {
+        match self.dice.u8(0..42) {
             0..10 => self.accept(store).await,
             10..12 => self.accept_three(store).await,
             12..18 => self.claim(store).await,
@@ -137,7 +137,8 @@ impl Life {
             27..30 => self.replay(store).await,
             30..32 => self.discard(store).await,
             32..34 => self.pause(store).await,
-            34..37 => {
+            34..36 => self.reroute(store).await,
+            36..39 => {
                 self.time.fetch_add(self.dice.u64(1..60) * 3_600_000, Ordering::SeqCst);
                 Ok(())
             }
@@ -264,6 +265,33 @@ impl Life {
             }
         }
         if replayed.is_some_and(|replayed| replayed.contains(&Replayed::Due)) {
+            self.ledger.make_durable();
+        }
+        Ok(())
+    }
+
+    async fn reroute(&mut self, store: &Embedded) -> Result<(), Broken> {
+        let (number, to) = (self.dice.u8(0..EVENTS), self.dice.u8(0..64));
+        let Some(event) = self.ledger.event(number) else { return Ok(()) };
+        let (now, new) = (self.now(), numbered_event(number, 0, self.now(), to));
+        let asked = Rerouting { event, reading: new.event.reading, deliveries: new.deliveries.clone() };
+        let rerouted = store.reroute(vec![asked]).await;
+        let rerouted = self.acknowledged(rerouted)?;
+        if rerouted.as_deref() == Some(&[Rerouted::Unknown]) {
+            let is_excused = self.ledger.may_be_gone(&event);
+            return if is_excused { Ok(()) } else { Err(Broken::Lost(format!("{event} isn't there to reroute"))) };
+        }
+        let mut created = 0;
+        for new in new.deliveries {
+            let (state, id) = (new.begin(now).0.state, DeliveryId { event, destination: new.destination });
+            created += usize::from(self.ledger.note_delivery(&id, state));
+        }
+        match rerouted.as_deref() {
+            Some([Rerouted::Created(found)]) if *found == created => self.ledger.bind_deliveries(event),
+            Some(found) => return Err(Broken::Wrong(format!("{found:?} were created, not {created}"))),
+            None => {}
+        }
+        if rerouted.is_some() && created > 0 {
             self.ledger.make_durable();
         }
         Ok(())

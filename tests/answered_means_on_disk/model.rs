@@ -15,10 +15,11 @@ use std::{
 use atoms_relay::{
     clock::Clock,
     model::{
-        Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, NewDelivery, Order, Outcome, Timestamp, Verdict,
+        Attempt, DeadReason, DeliveryId, DeliveryState, Event, EventId, Name, NewDelivery, NewEvent, Order, Outcome,
+        Timestamp, Verdict,
     },
     store::{
-        Acceptance, Claim, EventFilter, Pause, Settled, Settlement, Store,
+        Acceptance, Claim, EventFilter, Pause, Rerouted, Rerouting, Settled, Settlement, Store,
         embedded::{Embedded, Options, Retention},
     },
 };
@@ -44,6 +45,7 @@ enum Action {
     KeepBody { claim: u8, size: u16 },
     Settle { claim: u8, how: How },
     Replay { event: u8, destination: u8 },
+    Reroute { event: u8, to: u8 },
     Discard { event: u8, destination: u8 },
     Pause { destination: u8, on: bool },
     Pass { hours: u8 },
@@ -72,6 +74,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (any::<u8>(), 0u16..2_000).prop_map(|(claim, size)| Action::KeepBody { claim, size }),
         10 => (any::<u8>(), how).prop_map(|(claim, how)| Action::Settle { claim, how }),
         2 => (0u8..24, 0u8..3).prop_map(|(event, destination)| Action::Replay { event, destination }),
+        1 => (0u8..24, prop_oneof![3 => 0u8..8, 1 => 0u8..64]).prop_map(|(event, to)| Action::Reroute { event, to }),
         1 => (0u8..24, 0u8..3).prop_map(|(event, destination)| Action::Discard { event, destination }),
         1 => (0u8..3, any::<bool>()).prop_map(|(destination, on)| Action::Pause { destination, on }),
         3 => (1u8..60).prop_map(|hours| Action::Pass { hours }),
@@ -168,6 +171,7 @@ impl Pair {
             Action::KeepBody { claim, size } => self.keep_body(claim, size).await,
             Action::Settle { claim, how } => self.settle(claim, how).await,
             Action::Replay { event, destination } => self.replay(event, destination).await,
+            Action::Reroute { event, to } => self.reroute(event, to).await,
             Action::Discard { event, destination } => self.discard(event, destination).await,
             Action::Pause { destination, on } => self.pause(destination, on).await,
             Action::Pass { hours } => {
@@ -331,6 +335,23 @@ impl Pair {
             self.bring_forward(&id, waited_until, due);
         }
         self.make_durable();
+    }
+
+    async fn reroute(&mut self, number: u8, to: u8) {
+        let Some(event) = self.first.get(&number).copied() else { return };
+        let NewEvent { event: Event { reading, .. }, deliveries, .. } = numbered_event(number, 0, self.now(), to);
+        let asked = Rerouting { event, reading, deliveries: deliveries.clone() };
+        let (rerouted, now) = (self.store().reroute(vec![asked]).await.unwrap(), self.now());
+        let Some(known) = self.events.get_mut(&event) else { return assert_eq!(rerouted, [Rerouted::Unknown]) };
+        let before = known.deliveries.len();
+        for new in deliveries {
+            known.deliveries.entry(new.destination.clone()).or_insert_with(|| vec![new.begin(now).0.state]);
+        }
+        let created = known.deliveries.len() - before;
+        assert_eq!(rerouted, [Rerouted::Created(created)]);
+        if created > 0 {
+            self.make_durable();
+        }
     }
 
     /// What was put behind a delivery that waited until then comes along.

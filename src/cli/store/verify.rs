@@ -45,6 +45,7 @@ struct SegmentView {
     remembered: u64,
     pauses: u64,
     rendered: u64,
+    rerouted: u64,
     damaged_bytes: u64,
 }
 
@@ -97,8 +98,10 @@ impl VerificationView {
 
 impl From<SegmentContents> for SegmentView {
     fn from(contents: SegmentContents) -> Self {
-        let SegmentContents { number, bytes, kept, moved, remembered, paused, rendered, damaged_bytes } = contents;
-        Self { number, bytes, events: kept, moves: moved, remembered, pauses: paused, rendered, damaged_bytes }
+        let SegmentContents { number, bytes, kept, moved, remembered, paused, rendered, routed, damaged_bytes } =
+            contents;
+        let (events, moves, pauses, rerouted) = (kept, moved, paused, routed);
+        Self { number, bytes, events, moves, remembered, pauses, rendered, rerouted, damaged_bytes }
     }
 }
 
@@ -133,6 +136,7 @@ fn segments(segments: &[SegmentView]) -> Table {
         ("REMEMBERED", Side::Right),
         ("PAUSES", Side::Right),
         ("RENDERED", Side::Right),
+        ("REROUTED", Side::Right),
         ("DAMAGED", Side::Right),
     ]);
     for segment in segments {
@@ -148,6 +152,7 @@ fn segments(segments: &[SegmentView]) -> Table {
             grouped(segment.remembered).into(),
             grouped(segment.pauses).into(),
             grouped(segment.rendered).into(),
+            grouped(segment.rerouted).into(),
             damaged,
         ]);
     }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     model::{DeliveryId, EventId, Name, NewEvent},
-    store::{Acceptance, ClaimToken, Pause, Replayed, Settled, Settlement, StoreError},
+    store::{Acceptance, ClaimToken, Pause, Replayed, Rerouted, Rerouting, Settled, Settlement, StoreError},
 };
 
 /// Says how a command went once its batch is durable.
@@ -25,6 +25,8 @@ pub(super) enum Command {
     PutBehind(Vec<(DeliveryId, EventId)>, Reply<()>),
     /// See [`crate::store::Store::replay`].
     Replay(Vec<DeliveryId>, Reply<Vec<Replayed>>),
+    /// See [`crate::store::Store::reroute`].
+    Reroute(Vec<Rerouting>, Reply<Vec<Rerouted>>),
     /// See [`crate::store::Store::discard`].
     Discard(Vec<DeliveryId>, Reply<usize>),
     /// See [`crate::store::Store::set_pause`].
@@ -64,6 +66,7 @@ impl Command {
             Self::Settle(_, reply) => drop(reply.send(Err(error))),
             Self::KeepBody(.., reply) => drop(reply.send(Err(error))),
             Self::Replay(_, reply) => drop(reply.send(Err(error))),
+            Self::Reroute(_, reply) => drop(reply.send(Err(error))),
             Self::Discard(_, reply) => drop(reply.send(Err(error))),
             Self::PutBehind(_, reply)
             | Self::Pause(_, _, reply)

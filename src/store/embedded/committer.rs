@@ -160,6 +160,10 @@ impl Committer {
                 let replayed = ids.iter().map(|id| self.replay(id, batch, now)).collect();
                 self.answer_later(replayed, reply, batch)
             }
+            Command::Reroute(events, reply) => {
+                let rerouted = events.iter().map(|event| self.reroute(event, batch, now)).collect();
+                self.answer_later(rerouted, reply, batch)
+            }
             Command::Discard(ids, reply) => {
                 let discarded = ids.iter().map(|id| self.discard(id, batch, now)).sum();
                 self.answer_later(discarded, reply, batch)

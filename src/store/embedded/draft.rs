@@ -10,11 +10,11 @@ use std::{
 
 use super::{
     index::{Changes, Entry, Index, IndexError, Table, Tracked, call_key, encode, meta, timed_key},
-    journal::{Bodies, Extent, Kept, Moved, Position, Record},
+    journal::{Bodies, Extent, Kept, Moved, Position, Record, Routed},
     totals::Totals,
 };
 use crate::{
-    model::{DedupKey, Delivery, DeliveryId, DeliveryState, EventId, Name, Timestamp},
+    model::{Attempt, DedupKey, Delivery, DeliveryId, DeliveryState, EventId, Name, Timestamp},
     store::Pause,
 };
 
@@ -77,6 +77,7 @@ impl<'a> Draft<'a> {
                 Ok(())
             }
             Record::Rendered(id, body) => self.render(extent.position, id, body.len()),
+            Record::Routed(routed) => self.route(extent.position, routed),
         }
     }
 
@@ -129,6 +130,23 @@ impl<'a> Draft<'a> {
         lock(self.totals).resize_event(&entry, size);
         entry.size = size;
         self.entries.insert(id.event, Some(entry));
+        Ok(())
+    }
+
+    fn route(&mut self, position: Position, routed: &Routed) -> Result<(), IndexError> {
+        let Some(before) = self.entry(routed.event)? else { return Ok(()) };
+        let is_new = |destination: &Name| before.delivery(destination).is_none();
+        let new = routed.deliveries.iter().filter(|(delivery, _)| is_new(&delivery.destination));
+        let tracked = |(delivery, attempt): &(Delivery, Option<Attempt>)| Tracked {
+            delivery: delivery.clone(),
+            latest: attempt.is_some().then_some(position),
+            rendered: None,
+        };
+        let mut entry = Entry { reading: routed.reading.clone(), ..before.clone() };
+        entry.deliveries.extend(new.map(tracked));
+        self.drop_keys(routed.event, &before);
+        self.add_keys(routed.event, &entry)?;
+        self.entries.insert(routed.event, Some(entry));
         Ok(())
     }
 
@@ -272,6 +290,7 @@ impl<'a> Draft<'a> {
 /// Where a delivery is listed, and under which time.
 pub(super) fn listed(event: EventId, delivery: &Delivery) -> Option<(Table, Timestamp)> {
     match delivery.state {
+        DeliveryState::Waiting { due } if delivery.since != event.timestamp() => Some((Table::Replayed, due)),
         DeliveryState::Waiting { due } if delivery.retries == 0 && due == event.timestamp() => Some((Table::Due, due)),
         DeliveryState::Waiting { due } => Some((Table::Again, due)),
         DeliveryState::Dead { at, .. } => Some((Table::Dead, at)),

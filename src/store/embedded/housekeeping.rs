@@ -234,7 +234,7 @@ impl Housekeeping {
                 Step::Record { record, .. } => match *record {
                     Record::Kept(kept, _) => events.push(kept.id),
                     Record::Remembered(keys) => events.extend(keys.into_iter().map(|(event, _)| event)),
-                    Record::Moved(_) | Record::Paused(..) | Record::Rendered(..) => {}
+                    Record::Moved(_) | Record::Paused(..) | Record::Rendered(..) | Record::Routed(_) => {}
                 },
                 Step::Damage { .. } => {}
                 Step::End { .. } => return Ok(events),

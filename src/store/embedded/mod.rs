@@ -97,7 +97,7 @@ use self::{
 };
 use super::{
     Acceptance, Claim, ClaimToken, DeadCursor, DeadLetter, EventFilter, EventSummary, Listing, Page, Pause, Replayed,
-    Settled, Settlement, Stats, Store, StoreError, StoredEvent,
+    Rerouted, Rerouting, Settled, Settlement, Stats, Store, StoreError, StoredEvent,
 };
 use crate::{
     clock::Clock,
@@ -339,6 +339,10 @@ impl Store for Embedded {
 
     async fn replay(&self, deliveries: Vec<DeliveryId>) -> Result<Vec<Replayed>, StoreError> {
         self.ask(|reply| Command::Replay(deliveries, reply)).await
+    }
+
+    async fn reroute(&self, events: Vec<Rerouting>) -> Result<Vec<Rerouted>, StoreError> {
+        self.ask(|reply| Command::Reroute(events, reply)).await
     }
 
     async fn discard(&self, deliveries: Vec<DeliveryId>) -> Result<usize, StoreError> {

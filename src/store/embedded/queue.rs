@@ -1,8 +1,8 @@
 //! Which deliveries of a destination are next: claims, and when to look again.
 //!
-//! Due deliveries lie in two lists: those that stand where they began (`Due`) and all others (`Again`), each by due time. A
-//! claim goes through three stretches of them, as [`super::turns`] says: what came in within the last minute, what came in
-//! before, and the second list.
+//! Due deliveries lie in three lists, each by due time: those that stand where they began (`Due`), those that were sent again or
+//! rerouted by a person (`Replayed`), and all others (`Again`). A claim goes through four stretches of them, as
+//! [`super::turns`] says: what came in within the last minute, what came in before, and the other lists.
 //!
 //! With [`Order::Call`] a delivery has to wait for the first one of its call that still waits, the *head*:
 //!
@@ -41,6 +41,9 @@ const FARTHEST: Duration = Duration::from_secs(30 * 60 * 60);
 /// Deliveries that one claim puts behind their heads at most: each is a record to be written, and the claims wait for it.
 const MAX_PUT_BEHIND: usize = 256;
 
+/// The lists of deliveries that wait.
+const WAITING: [Table; 3] = [Table::Due, Table::Again, Table::Replayed];
+
 /// What a claim came to.
 pub(super) struct Claimed {
     pub(super) claims: Vec<Claim>,
@@ -64,6 +67,7 @@ struct Search<'a, F, A> {
     live: F,
     backlog: F,
     again: A,
+    replayed: A,
     /// The heads that were found so far, by call.
     heads: HashMap<String, EventId>,
     behind: Vec<(DeliveryId, EventId)>,
@@ -88,14 +92,14 @@ impl Reader {
     /// See [`crate::store::Store::claim`].
     pub(super) fn claim(&self, wanted: &Wanted, now: Timestamp) -> Result<Claimed, ReadError> {
         let live_from = now.minus(LIVE);
-        let misdated = self.due(Table::Again, &wanted.destination, now.plus(FARTHEST), Timestamp::MAX);
         let mut search = Search {
             reader: self,
             wanted,
             now,
             live: self.due(Table::Due, &wanted.destination, live_from, Timestamp::MAX),
             backlog: self.due(Table::Due, &wanted.destination, Timestamp::EPOCH, live_from),
-            again: self.due(Table::Again, &wanted.destination, Timestamp::EPOCH, just_after(now)).chain(misdated),
+            again: self.due_by(Table::Again, &wanted.destination, now),
+            replayed: self.due_by(Table::Replayed, &wanted.destination, now),
             heads: HashMap::new(),
             behind: Vec::new(),
         };
@@ -106,6 +110,17 @@ impl Reader {
             claims.extend(self.claim_of(taken, &wanted.destination)?);
         }
         Ok(Claimed { claims, behind: search.behind })
+    }
+
+    /// The items of a list of a destination's deliveries that are due, misdated ones last.
+    fn due_by(
+        &self,
+        table: Table,
+        destination: &Name,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Result<Item, IndexError>> + use<> {
+        let misdated = self.due(table, destination, now.plus(FARTHEST), Timestamp::MAX);
+        self.due(table, destination, Timestamp::EPOCH, just_after(now)).chain(misdated)
     }
 
     /// The items of a list of a destination's deliveries that are due from `from` until before `to`.
@@ -125,7 +140,7 @@ impl Reader {
     fn claim_of(&self, taken: Taken, destination: &Name) -> Result<Option<Claim>, ReadError> {
         let Taken { token, event: id, entry } = taken;
         let Some(tracked) = entry.delivery(destination) else { return Ok(None) };
-        let Some(event) = self.event_at(entry.position)? else {
+        let Some(event) = self.event_of(&entry)? else {
             self.damage.note_event(id);
             return Ok(None);
         };
@@ -135,8 +150,12 @@ impl Reader {
 
     /// See [`crate::store::Store::next_due`].
     pub(super) fn next_due(&self, destination: &Name, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
-        let [first, again] = [Table::Due, Table::Again].map(|table| self.next_due_in(table, destination, now));
-        Ok([first?, again?].into_iter().flatten().min())
+        let mut earliest = None;
+        for table in WAITING {
+            let next = self.next_due_in(table, destination, now)?;
+            earliest = earliest.into_iter().chain(next).min();
+        }
+        Ok(earliest)
     }
 
     fn next_due_in(&self, table: Table, destination: &Name, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
@@ -154,7 +173,7 @@ impl Reader {
     /// When the event was received whose delivery to a destination is due first.
     pub(super) fn oldest(&self, destination: &Name) -> Option<Timestamp> {
         let first = |table| self.index.scan(table, prefixed(timed_prefix(destination))).next()?.ok();
-        let firsts = [Table::Due, Table::Again].map(first).into_iter().flatten();
+        let firsts = WAITING.map(first).into_iter().flatten();
         let (_, event) =
             firsts.filter_map(|(key, _)| parse_timed_key(&key)).map(|(_, due, event)| (due, event)).min()?;
         Some(event.timestamp())
@@ -192,6 +211,7 @@ where
                 Kind::Live => self.live.next(),
                 Kind::Backlog => self.backlog.next(),
                 Kind::Again => self.again.next(),
+                Kind::Replayed => self.replayed.next(),
             };
             let Some(item) = item else { return Ok(None) };
             let (key, _) = item?;

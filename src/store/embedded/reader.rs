@@ -73,6 +73,7 @@ impl Reader {
     /// rendered for them.
     pub(super) fn kept(&self, entry: &Entry) -> Result<Option<(Kept, Bodies)>, ReadError> {
         let Some(Record::Kept(mut kept, mut bodies)) = self.segments.read(entry.position)? else { return Ok(None) };
+        kept.reading.clone_from(&entry.reading);
         (kept.deliveries, bodies.rendered) = (Vec::new(), Vec::new());
         for tracked in &entry.deliveries {
             let destination = &tracked.delivery.destination;
@@ -111,6 +112,12 @@ impl Reader {
                     newest_first.extend(carried.into_iter().flat_map(|(_, attempts)| attempts.into_iter().rev()));
                     None
                 }
+                Some(Record::Routed(routed)) => {
+                    let mut deliveries = routed.deliveries.into_iter();
+                    let begun = deliveries.find(|(delivery, _)| delivery.destination == *destination);
+                    newest_first.extend(begun.and_then(|(_, attempt)| attempt));
+                    None
+                }
                 Some(Record::Remembered(_) | Record::Paused(..) | Record::Rendered(..)) | None => None,
             };
         }
@@ -119,10 +126,12 @@ impl Reader {
         Ok(newest_first)
     }
 
-    /// The event whose record is at `position`; `None` when it can't be read.
-    pub(super) fn event_at(&self, position: Position) -> Result<Option<Event>, ReadError> {
-        Ok(match self.segments.read(position)? {
-            Some(Record::Kept(kept, bodies)) => Some(kept.into_event(bodies.event)),
+    /// The event of an entry, as it is read now; `None` when its record can't be.
+    pub(super) fn event_of(&self, entry: &Entry) -> Result<Option<Event>, ReadError> {
+        Ok(match self.segments.read(entry.position)? {
+            Some(Record::Kept(kept, bodies)) => {
+                Some(Event { reading: entry.reading.clone(), ..kept.into_event(bodies.event) })
+            }
             _ => None,
         })
     }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use super::{
     committer::{Batch, CommitError, Committer, Durability},
     index::Entry,
-    journal::{Moved, Record},
+    journal::{Moved, Record, Routed},
 };
 use crate::{
     model::{Delivery, DeliveryId, DeliveryState, EventId, Timestamp, Verdict},
-    store::{ClaimToken, Replayed, Settled, Settlement, StoreError},
+    store::{ClaimToken, Replayed, Rerouted, Rerouting, Settled, Settlement, StoreError},
 };
 
 /// Bytes that the bodies made for an event's deliveries may take. When the event is carried along, they stand with it in one
@@ -135,6 +135,26 @@ impl Committer {
             self.write(&untried(&id, delivery), batch, Durability::Written)?;
         }
         Ok(())
+    }
+
+    /// See [`crate::store::Store::reroute`].
+    pub(super) fn reroute(
+        &mut self,
+        asked: &Rerouting,
+        batch: &mut Batch<'_>,
+        now: Timestamp,
+    ) -> Result<Rerouted, CommitError> {
+        let Some(entry) = batch.draft.entry(asked.event)? else { return Ok(Rerouted::Unknown) };
+        let is_news = entry.reading.envelope().is_none() && asked.reading.envelope().is_some();
+        let reading = if is_news { asked.reading.clone() } else { entry.reading.clone() };
+        let new = asked.deliveries.iter().filter(|new| entry.delivery(&new.destination).is_none());
+        let deliveries: Vec<_> = new.map(|new| new.begin(now)).collect();
+        let created = deliveries.len();
+        if is_news || created > 0 {
+            let routed = Routed { event: asked.event, reading, deliveries };
+            self.write(&Record::Routed(routed), batch, Durability::Synced)?;
+        }
+        Ok(Rerouted::Created(created))
     }
 
     /// See [`crate::store::Store::discard`]: how many that is of this one.

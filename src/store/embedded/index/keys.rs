@@ -2,7 +2,7 @@
 
 use crate::model::{EventId, Name, Timestamp};
 
-/// Keys of `Due`, `Again` and `Dead`: a destination's events by time.
+/// Keys of `Due`, `Again`, `Replayed` and `Dead`: a destination's events by time.
 pub(in super::super) fn timed_key(destination: &Name, at: Timestamp, event: EventId) -> Vec<u8> {
     [timed_prefix(destination).as_slice(), &at.as_millis().to_be_bytes(), event.as_bytes()].concat()
 }

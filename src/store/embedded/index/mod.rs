@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | `Event` | event id | [`Entry`]: journal position, what it says of itself, its deliveries |
 //! | `Due` | destination, 0, due ms, event id; of deliveries that stand where they began | |
-//! | `Again` | the same, of those that were tried, put off or replayed | |
+//! | `Again` | the same, of those that were tried or put off | |
+//! | `Replayed` | the same, of those that have begun anew or later than their event | |
 //! | `Dead` | destination, 0, ms of death, event id | |
 //! | `Call` | length of call id, call id, event id | |
 //! | `Dedup` | deduplication key | event id |
@@ -67,7 +68,7 @@ pub(super) use keys::{call_key, call_prefix, event_at_end, parse_timed_key, time
 
 /// The layout of what is in here: another one is made anew. Raise it with each change of a table, an [`Entry`], or what else
 /// is encoded here.
-pub(super) const INDEX_FORMAT: u32 = 2;
+pub(super) const INDEX_FORMAT: u32 = 3;
 
 /// Keys of the `Meta` table.
 pub(super) mod meta {
@@ -110,12 +111,13 @@ pub(super) enum Table {
     Meta = 8,
     Again = 9,
     Filter = 10,
+    Replayed = 11,
 }
 
 impl Table {
     /// Those whose keys come in some order.
-    const SORTED: [Self; 7] =
-        [Self::Event, Self::Due, Self::Dead, Self::Remembered, Self::Segment, Self::Meta, Self::Again];
+    const SORTED: [Self; 8] =
+        [Self::Event, Self::Due, Self::Dead, Self::Remembered, Self::Segment, Self::Meta, Self::Again, Self::Replayed];
 
     fn key(self, key: &[u8]) -> Vec<u8> {
         [&[self as u8], key].concat()

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::disk::{Disk, DiskFile};
 use crate::model::Timestamp;
 
-pub(crate) use record::{Bodies, Kept, Moved, Record};
+pub(crate) use record::{Bodies, Kept, Moved, Record, Routed};
 use segment::Header;
 pub(crate) use segment::{FORMAT, Step, Walk};
 

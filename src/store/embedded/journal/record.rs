@@ -29,6 +29,8 @@ pub(crate) enum Record {
     Paused(Name, Option<Pause>),
     /// A body was made for a delivery, to be sent again as it is.
     Rendered(DeliveryId, Bytes),
+    /// An event that is kept can be read now, or goes to more destinations.
+    Routed(Routed),
 }
 
 /// The bytes that belong to an event.
@@ -67,6 +69,14 @@ pub(crate) struct Moved {
     pub(crate) attempt: Option<Attempt>,
     /// Where the attempt before that stands.
     pub(crate) previous: Option<Position>,
+}
+
+/// What an event says of itself as it is read now, and its new deliveries, with the attempt that a refusal counts as.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Routed {
+    pub(crate) event: EventId,
+    pub(crate) reading: Reading,
+    pub(crate) deliveries: Vec<(Delivery, Option<Attempt>)>,
 }
 
 impl Kept {
@@ -111,6 +121,7 @@ mod kind {
     pub(super) const RENDERED: u8 = 6;
     /// An event that comes along with what was rendered of it.
     pub(super) const KEPT_WITH_RENDERED: u8 = 7;
+    pub(super) const ROUTED: u8 = 8;
 }
 
 /// A pause of format 1.
@@ -135,6 +146,7 @@ impl Record {
                 encode_header(out, kind::RENDERED, &(event, destination));
                 out.extend_from_slice(body);
             }
+            Self::Routed(routed) => encode_header(out, kind::ROUTED, routed),
         }
     }
 
@@ -163,6 +175,7 @@ impl Record {
                 let (event, destination) = decode_header(header)?;
                 Ok(Self::Rendered(DeliveryId { event, destination }, rest()))
             }
+            kind::ROUTED => Ok(Self::Routed(decode_header(header)?)),
             _ => Err(DecodeError),
         }
     }
@@ -221,7 +234,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Outcome, Verdict};
+    use crate::model::{Class, Outcome, Verdict};
 
     fn reads_back(record: &Record) {
         let mut bytes = Vec::new();
@@ -270,7 +283,15 @@ mod tests {
         reads_back(&Record::Kept(kept, Bodies { event: event.body.clone(), rendered }));
         let id = DeliveryId { event: event.id, destination: to("crm").destination };
         reads_back(&Record::Rendered(id, Bytes::from_static(b"{}")));
-        reads_back(&Record::Moved(Moved { event: event.id, delivery, attempt: Some(attempt), previous }));
+        let begun = |to: NewDelivery| to.begin(event.received_at);
+        let refused = NewDelivery { refused: Some("no such field".into()), ..to("slack") };
+        let deliveries = vec![begun(to("crm")), begun(refused)];
+        reads_back(&Record::Routed(Routed { event: event.id, reading: event.reading.clone(), deliveries }));
+        let judged = Attempt { outcome: attempt.outcome.clone().judged(Some(Class::Throttled)), ..attempt.clone() };
+        for attempt in [attempt, judged] {
+            let delivery = delivery.clone();
+            reads_back(&Record::Moved(Moved { event: event.id, delivery, attempt: Some(attempt), previous }));
+        }
         reads_back(&Record::Remembered(vec![(event.id, key)]));
         let pause = Pause { since: event.received_at, until: Some(Timestamp::MAX), reason: "maintenance".into() };
         reads_back(&Record::Paused(Name::new("crm").unwrap(), Some(pause)));
@@ -296,9 +317,15 @@ mod tests {
 
     #[test]
     fn nonsense_is_an_error() {
-        for bytes in
-            [&b""[..], b"\x01", b"\x09\0\0\0\0", b"\x07\0\0\0\0", b"\x01\xff\xff\xff\xff", b"\x02\x01\0\0\0\xff"]
-        {
+        for bytes in [
+            &b""[..],
+            b"\x01",
+            b"\x09\0\0\0\0",
+            b"\x08\0\0\0\0",
+            b"\x07\0\0\0\0",
+            b"\x01\xff\xff\xff\xff",
+            b"\x02\x01\0\0\0\xff",
+        ] {
             assert_eq!(Record::decode(&Bytes::from_static(bytes)), Err(DecodeError));
         }
     }

@@ -24,8 +24,8 @@ use super::{
 use crate::{model::Timestamp, store::embedded::disk::DiskFile};
 
 /// The format that this version writes; it reads this one and all before. Raise it when [`Record`] or the layout changes.
-/// Format 2 added kinds of records; those of format 1 are as they were.
-pub(crate) const FORMAT: u32 = 2;
+/// Formats 2 and 3 added kinds of records, and 3 an outcome of attempts; what was there before is as it was.
+pub(crate) const FORMAT: u32 = 3;
 /// Bytes of the header.
 const HEADER: usize = 64;
 /// Where the first frame starts.

@@ -159,7 +159,7 @@ impl Audit<'_> {
     }
 
     fn timed_lists(&mut self) -> Result<(), IndexError> {
-        for table in [Table::Due, Table::Again, Table::Dead] {
+        for table in [Table::Due, Table::Again, Table::Replayed, Table::Dead] {
             for item in self.index.scan(table, EVERYTHING) {
                 let (destination, at, event) = parse_timed_key(&item?.0).ok_or(IndexError::Unreadable)?;
                 let entry = self.index.entry(event)?;

@@ -49,13 +49,15 @@ pub struct SegmentContents {
     pub paused: u64,
     /// Records of bodies that were made for deliveries.
     pub rendered: u64,
+    /// Records of events that were rerouted.
+    pub routed: u64,
     /// Bytes between records that are none.
     pub damaged_bytes: u64,
 }
 
 impl SegmentContents {
     fn records(&self) -> u64 {
-        self.kept + self.moved + self.remembered + self.paused + self.rendered
+        self.kept + self.moved + self.remembered + self.paused + self.rendered + self.routed
     }
 
     fn count(&mut self, record: &Record) {
@@ -65,6 +67,7 @@ impl SegmentContents {
             Record::Remembered(_) => self.remembered += 1,
             Record::Paused(..) => self.paused += 1,
             Record::Rendered(..) => self.rendered += 1,
+            Record::Routed(_) => self.routed += 1,
         }
     }
 }

@@ -109,6 +109,8 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ),
     ("bytesize", &["config", "cli"], "sizes that people write and read"),
     ("clap", &["cli"], "the arguments"),
+    ("clap_complete", &["cli"], "what shells need to complete them"),
+    ("clap_mangen", &["cli"], "manual pages of them"),
     ("crc32c", &["store"], "checks the journal"),
     ("fastrand", &["clock"], "the dice"),
     ("getrandom", &["clock", "ingest"], "the dice for ids; ingest names the error that they can have"),

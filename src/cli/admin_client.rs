@@ -18,7 +18,7 @@ use super::{
     failure::{Exit, Failure},
     text::harmless,
 };
-use crate::admin::view::PageView;
+use crate::admin::view::{PageView, ReadinessView};
 
 /// How long to wait for a connection: on loopback it stands at once or never.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -58,7 +58,12 @@ pub(super) struct Question {
 impl Question {
     /// A question to an address below `/api/v1`, given by its segments.
     pub(super) fn new<const N: usize>(segments: [&str; N]) -> Self {
-        Self { segments: segments.map(str::to_owned).into(), parameters: Vec::new() }
+        Self::outside_the_api(["api", "v1"].into_iter().chain(segments))
+    }
+
+    /// A question to an address above that.
+    fn outside_the_api<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { segments: segments.into_iter().map(str::to_owned).collect(), parameters: Vec::new() }
     }
 
     /// With a parameter, if there is a value for it.
@@ -89,6 +94,15 @@ impl AdminClient {
     pub(super) async fn get_bytes(&self, question: Question) -> Result<Bytes, Failure> {
         let request = self.request(Method::GET, &question, Bytes::new())?;
         self.ask(request).await
+    }
+
+    /// Asks whether the relay takes events.
+    pub(super) async fn readiness(&self) -> Result<ReadinessView, Failure> {
+        let request = self.request(Method::GET, &Question::outside_the_api(["readyz"]), Bytes::new())?;
+        match self.exchange(request).await? {
+            (StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE, body) => read(&body),
+            (status, body) => Err(self.refused(status, &body)),
+        }
     }
 
     /// Asks for up to `limit` items of a list, page by page, and for the cursor of what follows.
@@ -124,7 +138,7 @@ impl AdminClient {
     fn request(&self, method: Method, question: &Question, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
         let mut url = self.address.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().extend(["api", "v1"]).extend(&question.segments);
+            path.clear().extend(&question.segments);
         }
         if !question.parameters.is_empty() {
             url.query_pairs_mut().extend_pairs(&question.parameters);
@@ -139,12 +153,16 @@ impl AdminClient {
     }
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Failure> {
+        let (status, body) = self.exchange(request).await?;
+        if status.is_success() { Ok(body) } else { Err(self.refused(status, &body)) }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
         let stream = self.connect().await?;
         let answered = timeout(ANSWER_DEADLINE, exchange(stream, request)).await;
-        let (status, body) = answered
+        answered
             .map_err(|_| self.unavailable("it took too long to answer"))?
-            .map_err(|error| self.unavailable(&error.to_string()))?;
-        if status.is_success() { Ok(body) } else { Err(self.refused(status, &body)) }
+            .map_err(|error| self.unavailable(&error.to_string()))
     }
 
     async fn connect(&self) -> Result<TcpStream, Failure> {

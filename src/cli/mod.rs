@@ -6,6 +6,7 @@
 
 mod admin_client;
 pub mod check;
+mod completions;
 mod console;
 mod dead;
 mod deliveries;
@@ -15,7 +16,9 @@ mod events;
 mod explain;
 mod failure;
 mod filter;
+mod healthcheck;
 pub mod init;
+mod man;
 mod pause;
 mod presets;
 mod preview;
@@ -119,6 +122,12 @@ enum Command {
     Resume(pause::ResumeArgs),
     /// Look after the queue of a relay that doesn't run.
     Store(store::StoreArgs),
+    /// Ask whether a running relay takes events. It ends with 0 if so, with 69 if not.
+    Healthcheck,
+    /// Print what a shell needs to complete command lines of this program.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write those of all commands.
+    Man(man::ManArgs),
 }
 
 /// What a command works with.
@@ -208,6 +217,9 @@ async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Pause(args) => pause::pause(args, session).await,
         Command::Resume(args) => pause::resume(args, session).await,
         Command::Store(args) => store::run(args, session).await,
+        Command::Healthcheck => healthcheck::run(session).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     text::{age, count, grouped, harmless, size, span, until},
 };
 use crate::{
-    admin::view::{ConditionName, DestinationView, QueueView, StatusView},
+    admin::view::{ConditionName, DestinationView, QueueView, ReadinessView, StatusView},
     config::Colour,
     model::Timestamp,
 };
@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session) -> Result<(), Failure> {
 
 fn words(status: &StatusView, colour: Colour) -> String {
     let up = age(status.now, status.started_at);
-    let relay = format!("atoms-relay {}, {}, up {up}", harmless(&status.version), readiness(status, colour));
+    let relay = format!("atoms-relay {}, {}, up {up}", harmless(&status.version), readiness(&status.readiness, colour));
     let mut lines = vec![relay, queue(status), String::new()];
     if status.destinations.is_empty() {
         lines.push("No destination is configured: events are kept and go nowhere.".to_owned());
@@ -38,12 +38,13 @@ fn words(status: &StatusView, colour: Colour) -> String {
     lines.join("\n")
 }
 
-fn readiness(status: &StatusView, colour: Colour) -> String {
-    if status.readiness.ready {
+/// Whether the relay takes events, and why not.
+pub(super) fn readiness(readiness: &ReadinessView, colour: Colour) -> String {
+    if readiness.ready {
         return Tone::Good.paint("ready", colour);
     }
     let reasons: Vec<String> =
-        status.readiness.checks.iter().filter_map(|check| check.reason.as_deref()).map(harmless).collect();
+        readiness.checks.iter().filter_map(|check| check.reason.as_deref()).map(harmless).collect();
     Tone::Bad.paint(&format!("not ready: {}", reasons.join("; ")), colour)
 }
 
@@ -149,10 +150,7 @@ fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        admin::view::{QueueView, ReadinessView},
-        model::Name,
-    };
+    use crate::model::Name;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 

@@ -1,9 +1,10 @@
 //! The program as an ops person runs it, against a running relay's admin API.
 
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::{
-    support::fixtures,
+    support::{fixtures, within},
     window::{Window, run},
 };
 
@@ -151,4 +152,36 @@ async fn failures_have_their_exit_codes_and_say_what_to_do() {
     assert_eq!(unanswered.status.code(), Some(69));
     assert!(unanswered.err.contains("`atoms-relay serve` starts it"), "{}", unanswered.err);
     assert_eq!(run("--help").await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn health_is_an_exit_code_and_a_reason() {
+    let window = Window::open().await;
+    assert_eq!(window.run("healthcheck").await.ok(), "ready\n");
+    window.stopping.cancel();
+    let unready = window.run("healthcheck").await;
+    assert_eq!((unready.status.code(), unready.out.as_str()), (Some(69), "not ready: the relay is stopping\n"));
+    assert_eq!(run("healthcheck --admin http://127.0.0.1:9").await.status.code(), Some(69));
+}
+
+/// Lets bash complete a line, as the Tab key does, and prints what it would offer.
+const COMPLETE: &str = r#"
+source <("$PROGRAM" completions bash)
+completing=$(complete -p atoms-relay) && completing=${completing#*-F } && completing=${completing%% *}
+COMP_WORDS=(atoms-relay "$@") COMP_CWORD=$#
+"$completing" atoms-relay "${!#}" "${COMP_WORDS[-2]}"
+echo "${COMPREPLY[@]}"
+"#;
+
+#[tokio::test]
+async fn bash_completes_what_was_begun() {
+    for (begun, completed) in
+        [(vec!["stat"], "status\n"), (vec!["dead", "re"], "replay\n"), (vec!["completions", "z"], "zsh\n")]
+    {
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", COMPLETE, "bash"]).args(&begun).env("PROGRAM", env!("CARGO_BIN_EXE_atoms-relay"));
+        let output = within("completing", bash.output()).await.unwrap();
+        let offered = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(offered, completed, "{begun:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }

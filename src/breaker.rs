@@ -155,6 +155,12 @@ impl Breaker {
         Self { concurrency, probe_pauses, state: State::RAMP, hold: Hold { until: Timestamp::EPOCH, in_a_row: 0 } }
     }
 
+    /// How many attempts may be on their way when all is well.
+    #[must_use]
+    pub fn concurrency(&self) -> NonZeroUsize {
+        self.concurrency
+    }
+
     /// How many attempts may start at `now`, while `in_flight` are on their way.
     #[must_use]
     pub fn admission(&self, in_flight: usize, now: Timestamp) -> Admission {

@@ -39,8 +39,7 @@ async fn what_arrives_is_what_was_sent_and_its_signature_still_verifies() {
     let receiver = Receiver::start().await;
     let lane = vec![to(DESTINATION, &destination.url("/"))];
     let dispatch =
-        Dispatch::start(lane, Arc::clone(&receiver.store), &Clock::system(), &CancellationToken::new(), &metrics())
-            .unwrap();
+        Dispatch::start(lane, Arc::clone(&receiver.store), Clock::system(), &CancellationToken::new(), metrics());
     let verifier = Verifier::new(SIGNATURE, [SECRET]).unwrap();
 
     for (n, vector) in routed().iter().enumerate() {
@@ -67,8 +66,7 @@ async fn a_body_is_the_same_at_each_attempt() {
     let receiver = Receiver::start().await;
     let lane = vec![to(DESTINATION, &destination.url("/"))];
     let dispatch =
-        Dispatch::start(lane, Arc::clone(&receiver.store), &Clock::system(), &CancellationToken::new(), &metrics())
-            .unwrap();
+        Dispatch::start(lane, Arc::clone(&receiver.store), Clock::system(), &CancellationToken::new(), metrics());
     let body = fixtures::body("11-byte-exact.json");
     Request::signed(body.clone()).send(receiver.address).await;
     for got in destination.wait_for(3).await {

@@ -21,7 +21,7 @@ use atoms_relay::{
 use support::{
     eventually, fixtures,
     scripted::{Behaviour, Got, Scripted},
-    sender::{PATIENT, Sender, is_delivered, is_settled, name, retry, to},
+    sender::{PATIENT, Sender, client, is_delivered, is_settled, name, retry, settings, to},
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -50,7 +50,7 @@ fn failures(attempts: &[Attempt]) -> Vec<FailureKind> {
 /// Impatient, for destinations that hang.
 fn hasty(destination: Destination) -> Destination {
     let timeouts = Timeouts { connect: PATIENT, total: 200 * MILLISECOND };
-    Destination { settings: Settings { timeouts, ..destination.settings }, ..destination }
+    Destination { client: client(Settings { timeouts, ..settings() }), ..destination }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ use atoms_relay::{
 use support::{
     fixtures,
     scripted::{Behaviour, Scripted},
-    sender::{PATIENT, Sender, to},
+    sender::{PATIENT, Sender, client, settings, to},
 };
 use tokio::time::interval;
 
@@ -50,7 +50,7 @@ fn bad(name: &str, destination: &Scripted, total: Duration) -> Destination {
     let called = to(name, &destination.url("/"));
     let timeouts = Timeouts { connect: total, total };
     Destination {
-        settings: Settings { timeouts, ..called.settings },
+        client: client(Settings { timeouts, ..settings() }),
         retry: RetryPolicy::try_new(5 * second, hour, 72 * hour).unwrap(),
         ..called
     }

@@ -29,8 +29,9 @@ use atoms_relay::{
 use support::{
     eventually, fixtures,
     scripted::{Behaviour, Got, Scripted},
-    sender::{Sender, is_delivered, is_settled, to},
+    sender::{Sender, client, is_delivered, is_settled, settings, to},
 };
+use tokio::sync::watch;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -148,7 +149,7 @@ async fn the_events_of_a_call_arrive_one_after_another_also_when_one_has_to_be_t
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_old_expires_unsent_and_can_be_sent_again() {
     let destination = Scripted::always(Behaviour::Answers(200)).await;
-    let fresh = Freshness::new(Some(HOUR / 2), Arc::default());
+    let fresh = Freshness::new(Some(HOUR / 2), watch::channel(Arc::default()).1);
     let screen = Destination { freshness: fresh, ..to("screen", &destination.url("/")) };
     let sender = Sender::start(vec![screen]);
     let long_ago = Clock::system().now().minus(HOUR);
@@ -194,7 +195,7 @@ async fn with_tokens(answers: impl IntoIterator<Item = u16>) -> (Scripted, Scrip
         default_ttl: HOUR,
     };
     let called = to("crm", &destination.url("/"));
-    let called = Destination { settings: Settings { grant: Some(grant), ..called.settings }, ..called };
+    let called = Destination { client: client(Settings { grant: Some(grant), ..settings() }), ..called };
     (endpoint, destination, called)
 }
 

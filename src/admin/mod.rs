@@ -39,7 +39,7 @@ pub struct Admin {
     store: Arc<dyn Store>,
     clock: Clock,
     controls: Controls,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     started_at: Timestamp,
 }
 
@@ -56,7 +56,7 @@ pub struct Controls {
 impl Admin {
     /// Answers from `store` and `metrics`; the relay counts as started now.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Clock, controls: Controls, metrics: Metrics) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Clock, controls: Controls, metrics: Arc<Metrics>) -> Self {
         let started_at = clock.now();
         Self { store, clock, controls, metrics, started_at }
     }

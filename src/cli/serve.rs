@@ -70,7 +70,7 @@ fn refused(error: StartError) -> Failure {
         StartError::Listen { .. } | StartError::Store(OpenError::Locked { .. }) => Exit::Unavailable,
         StartError::Store(OpenError::Foreign { .. }) => Exit::Data,
         StartError::Store(_) => Exit::Io,
-        StartError::Dispatch(_) => Exit::Config,
+        StartError::Destination { .. } => Exit::Config,
         StartError::Bug(_) => Exit::Software,
     };
     Failure::new(exit, error)

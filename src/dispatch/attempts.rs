@@ -16,7 +16,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{budget::Permit, messages::Ended};
+use super::{
+    budget::Permit,
+    messages::{Ended, Taken},
+};
 use crate::{
     clock::{self, Clock},
     model::{Attempt, FailureKind, Outcome, Timestamp},
@@ -51,6 +54,8 @@ pub(super) struct Way {
 
 /// What has to be known of an attempt if its task doesn't come back.
 struct Running {
+    /// The way that it goes.
+    way: Arc<Way>,
     claim: Claim,
     started_at: Timestamp,
     started: Instant,
@@ -72,6 +77,12 @@ impl Attempts {
         Self { way: Arc::new(way), tasks: JoinSet::new(), running: HashMap::new(), told: HashSet::new() }
     }
 
+    /// Takes another way from now on. What is on its way stays on the one that it began on.
+    pub(super) fn go(&mut self, way: Way) {
+        self.way = Arc::new(way);
+        self.told.clear();
+    }
+
     /// Begins an attempt, which spends `permit`.
     pub(super) fn start(&mut self, claim: Claim, mut permit: Permit) {
         permit.spend();
@@ -80,7 +91,8 @@ impl Attempts {
     }
 
     fn spawn(&mut self, claim: Claim, permit: Permit, attempt: impl Future<Output = Tried> + Send + 'static) {
-        let running = Running { claim, started_at: self.way.clock.now(), started: Instant::now(), _permit: permit };
+        let (way, started_at) = (Arc::clone(&self.way), self.way.clock.now());
+        let running = Running { way, claim, started_at, started: Instant::now(), _permit: permit };
         let id = self.tasks.spawn(attempt).id();
         self.running.insert(id, running);
     }
@@ -102,17 +114,16 @@ impl Attempts {
     }
 
     fn over(&mut self, joined: Result<(task::Id, Tried), JoinError>) -> Option<Ended> {
-        let (id, tried) = match joined {
-            Ok((id, tried)) => (id, tried),
-            Err(error) => (error.id(), self.lost(&error)),
-        };
+        let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Running { way, claim, started_at, started, .. } = self.running.remove(&id)?;
+        let tried = joined.map_or_else(|error| way.lost(&error), |(_, tried)| tried);
         let Tried { request, outcome, meaning, undecided } = tried;
         self.tell(undecided);
-        let Running { claim, started_at, started, .. } = self.running.remove(&id)?;
         let id = claim.id();
         let attempt = Attempt { number: next_number(&claim), started_at, took: started.elapsed(), request, outcome };
         tracing::debug!(delivery = %id, attempt = attempt.number, took = ?attempt.took, "{}", attempt.outcome);
-        Some(Ended { id, token: claim.token, delivery: claim.delivery, attempt, meaning, roll: clock::roll() })
+        let way = if Arc::ptr_eq(&way, &self.way) { Taken::Present } else { Taken::Former };
+        Some(Ended { id, token: claim.token, delivery: claim.delivery, attempt, meaning, way, roll: clock::roll() })
     }
 
     /// Tells of rules that couldn't be asked, of each once: it is likely to be so for many answers.
@@ -122,15 +133,6 @@ impl Attempts {
                 tracing::warn!(%rule, status, "a rule of `outcome` can't be asked of an answer, so it doesn't hold: {reason}");
             }
         }
-    }
-
-    fn lost(&self, error: &JoinError) -> Tried {
-        let (kind, detail) = if error.is_cancelled() {
-            (FailureKind::Interrupted, "it may have arrived")
-        } else {
-            (FailureKind::Bug, "the attempt panicked")
-        };
-        self.way.failed(kind, detail)
     }
 }
 
@@ -195,6 +197,16 @@ impl Way {
             Err(error @ StoreError::TooLarge(_)) => Err(unsendable(&error)),
             Err(error) => Err(Failure { kind: FailureKind::Unkept, detail: error.to_string() }),
         }
+    }
+
+    /// What comes of an attempt whose task was ended.
+    fn lost(&self, error: &JoinError) -> Tried {
+        let (kind, detail) = if error.is_cancelled() {
+            (FailureKind::Interrupted, "it may have arrived")
+        } else {
+            (FailureKind::Bug, "the attempt panicked")
+        };
+        self.failed(kind, detail)
     }
 
     fn failed(&self, kind: FailureKind, detail: &str) -> Tried {

@@ -3,6 +3,9 @@
 //! Nothing is decided here. The lane owns its attempts and its two hands in the store (one look, one settling) and the
 //! one in its budgets, so that a
 //! slow store doesn't keep it from seeing what ends, and nothing of it runs on when it has ended.
+//!
+//! When its destination becomes another, what is on its way goes on as it began, and the rest of the lane is made anew around
+//! it. When there is no destination any more, it ends as at a stop.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -13,15 +16,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    attempts::Attempts,
-    budget::{self, Budget, Permit},
+    Destination,
+    attempts::{Attempts, Way},
+    budget::{self, Permit},
     count,
-    messages::{Action, Found, Input, Moment},
+    lanes::Current,
+    messages::{Action, Found, Input, Moment, Terms},
     notices,
-    planner::{self, Planner},
+    planner::{self, Draws, Planner},
 };
 use crate::{
-    breaker::Condition,
+    breaker::{Breaker, Condition},
     clock::Clock,
     model::{Name, Order, Timestamp},
     store::{Settled, Settlement, Store, StoreError},
@@ -32,26 +37,30 @@ use crate::{
 /// takes its time to settle, as long as a sender may wait for the same disk (`accept_deadline`, 20 s by default).
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
-/// The two stops of a relay, one after the other.
+/// The stops of a relay, one after the other.
 #[derive(Debug, Clone)]
 pub(super) struct Stops {
     /// Take nothing new, finish what is on its way.
     pub(super) gently: CancellationToken,
     /// Cut short what is on its way.
     pub(super) at_once: CancellationToken,
+    /// Leave it to the next start what isn't settled.
+    pub(super) unsettled: CancellationToken,
+}
+
+impl Stops {
+    /// Stops, the first of which comes with `stop`.
+    pub(super) fn after(stop: &CancellationToken) -> Self {
+        let later = CancellationToken::new;
+        Self { gently: stop.child_token(), at_once: later(), unsettled: later() }
+    }
 }
 
 /// What a lane shares with the world.
 #[derive(Clone)]
 pub(super) struct Surroundings {
-    /// The destination.
+    /// The destination's name.
     pub(super) name: Name,
-    /// The longest that an attempt can take.
-    pub(super) timeout: Duration,
-    /// What its attempts draw from.
-    pub(super) budgets: Arc<[Arc<Budget>]>,
-    /// In which order the destination wants the events of a call.
-    pub(super) order: Order,
     /// Where deliveries come from.
     pub(super) store: Arc<dyn Store>,
     /// The time.
@@ -69,6 +78,9 @@ pub(super) struct Surroundings {
 /// One destination's lane.
 pub(super) struct Lane {
     around: Surroundings,
+    destination: Arc<Destination>,
+    /// Tells when the destination is another.
+    following: watch::Receiver<Current>,
     wake: Arc<Notify>,
     planner: Planner,
     attempts: Attempts,
@@ -95,14 +107,19 @@ enum Stopping {
 }
 
 impl Lane {
-    /// A lane that hasn't begun.
-    pub(super) fn new(around: Surroundings, planner: Planner, attempts: Attempts) -> Self {
-        let wake = around.store.wake(&around.name);
+    /// A lane to `destination` that hasn't begun. It knows of what `following` has told so far.
+    pub(super) fn new(
+        around: Surroundings,
+        destination: Arc<Destination>,
+        following: watch::Receiver<Current>,
+    ) -> Self {
         Self {
+            wake: around.store.wake(&around.name),
+            planner: Planner::new(terms(&destination)),
+            attempts: Attempts::new(way(&destination, &around)),
             around,
-            wake,
-            planner,
-            attempts,
+            destination,
+            following,
             look: None,
             settle: None,
             draw: None,
@@ -111,7 +128,7 @@ impl Lane {
         }
     }
 
-    /// Runs until the stop is complete.
+    /// Runs until a stop is complete, or the destination is gone.
     pub(super) async fn run(mut self) {
         let mut input = Input::Nudged;
         loop {
@@ -145,14 +162,15 @@ impl Lane {
         match action {
             Action::Look(max) => {
                 let (store, name) = (self.around.store.clone(), self.around.name.clone());
-                let lease = self.around.timeout.saturating_mul(planner::ROUNDS).saturating_add(LEASE_MARGIN);
-                let order = self.around.order;
+                let longest = self.destination.client.longest_attempt();
+                let lease = longest.saturating_mul(planner::ROUNDS).saturating_add(LEASE_MARGIN);
+                let order = self.destination.order;
                 self.look = Some(Box::pin(async move { look(&*store, &name, max.get(), lease, order).await }));
             }
             Action::Attempt(claim) => self.attempts.start(claim, self.permits.pop().unwrap_or_default()),
             Action::Draw(most) => {
-                let budgets = Arc::clone(&self.around.budgets);
-                self.draw = Some(Box::pin(async move { budget::draw(&budgets, most).await }));
+                let destination = Arc::clone(&self.destination);
+                self.draw = Some(Box::pin(async move { budget::draw(&destination.budgets, most).await }));
             }
             Action::GiveBack(count) => self.permits.truncate(self.permits.len().saturating_sub(count)),
             Action::Settle(settlements) => {
@@ -186,10 +204,43 @@ impl Lane {
                 self.attempts.interrupt();
                 Input::Stopping
             }
+            Ok(()) = self.following.changed(), if self.stopping == Stopping::Not => self.follow(),
             () = self.around.resume.notified() => Input::Resumed,
             () = self.wake.notified() => Input::Nudged,
             () = time::sleep(pause) => Input::Nudged,
         }
+    }
+
+    /// Becomes the lane of what the destination is now. Permits that no attempt was made with go back to the budgets that
+    /// they came from.
+    fn follow(&mut self) -> Input {
+        let Some(destination) = self.following.borrow_and_update().clone() else { return Input::Stopping };
+        self.draw = None;
+        self.permits.clear();
+        self.attempts.go(way(&destination, &self.around));
+        self.destination = destination;
+        Input::Changed(Box::new(terms(&self.destination)))
+    }
+}
+
+/// What a destination wants of its planner.
+fn terms(destination: &Destination) -> Terms {
+    Terms {
+        policy: destination.retry,
+        breaker: Breaker::new(destination.concurrency, destination.retry.backoff()),
+        freshness: destination.freshness.clone(),
+        draws: if destination.budgets.is_empty() { Draws::Unlimited } else { Draws::Holding(0) },
+    }
+}
+
+/// How a destination is called.
+fn way(destination: &Destination, around: &Surroundings) -> Way {
+    Way {
+        target: destination.target.clone(),
+        client: destination.client.clone(),
+        rules: destination.rules.clone(),
+        store: Arc::clone(&around.store),
+        clock: around.clock.clone(),
     }
 }
 

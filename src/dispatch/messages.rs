@@ -2,10 +2,12 @@
 
 use std::num::NonZeroUsize;
 
+use super::{freshness::Freshness, planner::Draws};
 use crate::{
-    breaker::Condition,
+    breaker::{Breaker, Condition},
     model::{Attempt, DeadReason, Delivery, DeliveryId, Timestamp},
     outcome::Meaning,
+    retry::RetryPolicy,
     store::{Claim, ClaimToken, Pause, Settled, Settlement, StoreError},
 };
 
@@ -33,8 +35,23 @@ pub(super) enum Input {
     Granted(usize),
     /// A person says that the destination is well again.
     Resumed,
-    /// The relay stops.
+    /// The destination is another now, and wants this.
+    Changed(Box<Terms>),
+    /// The relay stops, or there is no destination any more.
     Stopping,
+}
+
+/// What a destination wants of its lane.
+#[derive(Debug)]
+pub(super) struct Terms {
+    /// How failed deliveries are tried again.
+    pub(super) policy: RetryPolicy,
+    /// How it is treated when it fails; nothing is known of it yet.
+    pub(super) breaker: Breaker,
+    /// Up to which age deliveries are of use to it.
+    pub(super) freshness: Freshness,
+    /// What its budgets let start.
+    pub(super) draws: Draws,
 }
 
 /// What to do now.
@@ -93,6 +110,17 @@ pub(super) struct Ended {
     pub(super) attempt: Attempt,
     /// What it means.
     pub(super) meaning: Meaning,
+    /// The way that it went.
+    pub(super) way: Taken,
     /// A random fraction in `0.0..1.0`, for what is decided about it.
     pub(super) roll: f64,
+}
+
+/// Which way an attempt took to the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// That which the next one takes as well.
+    Present,
+    /// That to what the destination was: what it met says nothing of what it is.
+    Former,
 }

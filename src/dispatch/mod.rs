@@ -8,45 +8,38 @@
 //! under the same idempotency key: at least once, never silently not at all.
 //!
 //! Deliveries for a destination that the config doesn't name have no lane. They stay where they are until it is named again.
+//!
+//! Destinations come, change and go while the lanes run ([`Handle::apply`]). What is on its way is finished as it began;
+//! what hasn't begun yet follows the new settings, and a lane whose destination is as before notices nothing.
 
 mod attempts;
 mod budget;
 mod count;
 mod freshness;
 mod lane;
+mod lanes;
 mod messages;
 mod notices;
 mod planner;
 
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinSet,
-    time,
-};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    attempts::{Attempts, Way},
-    lane::{Lane, Stops, Surroundings},
-    planner::{Draws, Planner},
-};
+use self::lanes::Lanes;
 pub use self::{budget::Budget, freshness::Freshness};
 use crate::{
-    breaker::{Breaker, Condition},
+    breaker::Condition,
     clock::Clock,
     model::{Name, Order},
     outcome::Rules,
     retry::RetryPolicy,
-    send::{self, Client, ClientError},
-    store::{Pause, Store},
-    telemetry::{LaneMetrics, Metrics},
+    send::Client,
+    store::Store,
+    telemetry::Metrics,
     transform::Target,
 };
-
-/// How long a lane that failed by a bug of ours stays down before it starts anew.
-const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the last settlements may take after the grace: one sync of the disk, on a bad day.
 const LAST_SETTLING: Duration = Duration::from_secs(2);
@@ -58,8 +51,8 @@ pub struct Destination {
     pub name: Name,
     /// Where and how it wants to be called.
     pub target: Target,
-    /// How it is called.
-    pub settings: send::Settings,
+    /// Calls it.
+    pub client: Client,
     /// How many attempts may be on their way at once.
     pub concurrency: NonZeroUsize,
     /// What its attempts draw from; several destinations may have one in common.
@@ -74,42 +67,36 @@ pub struct Destination {
     pub rules: Rules,
 }
 
+/// What a destination shall be from now on.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// What it is: nothing of it is touched.
+    Same(Name),
+    /// This, whether there was one of its name before or not. It starts anew.
+    New(Arc<Destination>),
+}
+
 /// All lanes, running.
 pub struct Dispatch {
-    lanes: JoinSet<()>,
-    stops: Stops,
     handle: Handle,
 }
 
 impl Dispatch {
     /// Starts a lane for each destination, which counts in `metrics`. They take nothing new once `stop` is cancelled.
-    ///
-    /// # Errors
-    /// [`StartError`] when a destination can't be called at all; nothing runs then.
+    #[must_use]
     pub fn start(
         destinations: Vec<Destination>,
         store: Arc<dyn Store>,
-        clock: &Clock,
+        clock: Clock,
         stop: &CancellationToken,
-        metrics: &Metrics,
-    ) -> Result<Self, StartError> {
-        let stops = Stops { gently: stop.child_token(), at_once: CancellationToken::new() };
-        let mut lanes = JoinSet::new();
-        let mut shown = BTreeMap::new();
-        for destination in destinations {
-            let name = destination.name.clone();
-            let client = Client::new(destination.settings.clone())
-                .map_err(|source| StartError { destination: name.clone(), source })?;
-            let lane_metrics = Arc::new(metrics.lane(&name));
-            let (around, visible) = surroundings(&destination, &client, &store, clock, &stops, lane_metrics);
-            shown.insert(name.clone(), visible);
-            let run = move || lane(&destination, client.clone(), around.clone()).run();
-            lanes.spawn(supervised(name, run, stops.gently.clone()));
-        }
-        Ok(Self { lanes, stops, handle: Handle { shown: Arc::new(shown), store } })
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let handle = Handle { lanes: Arc::new(Lanes::new(store, clock, stop, metrics)) };
+        handle.apply(destinations.into_iter().map(Arc::new).map(Wanted::New).collect());
+        Self { handle }
     }
 
-    /// For people: how the destinations are doing, and how to resume one.
+    /// For people and for who reads the config again: how the destinations are doing, and how to steer them.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
@@ -117,16 +104,18 @@ impl Dispatch {
 
     /// Stops all lanes and waits until they have ended. They take nothing new, and what is on its way may take up to
     /// `grace`; what then still is is cut short, released and delivered after the next start.
-    pub async fn finished(mut self, grace: Duration) {
-        self.stops.gently.cancel();
-        if time::timeout(grace, all(&mut self.lanes)).await.is_ok() {
+    pub async fn finished(self, grace: Duration) {
+        let lanes = &self.handle.lanes;
+        lanes.stops().gently.cancel();
+        if time::timeout(grace, lanes.ended()).await.is_ok() {
             return;
         }
         tracing::warn!("the grace period is over: attempts are cut short, they will be made again");
-        self.stops.at_once.cancel();
-        if time::timeout(LAST_SETTLING, all(&mut self.lanes)).await.is_err() {
+        lanes.stops().at_once.cancel();
+        if time::timeout(LAST_SETTLING, lanes.ended()).await.is_err() {
             tracing::error!("the store doesn't take the last settlements: what they say will be repeated");
-            self.lanes.shutdown().await;
+            lanes.stops().unsettled.cancel();
+            lanes.ended().await;
         }
     }
 }
@@ -134,126 +123,25 @@ impl Dispatch {
 /// Lets people see and steer the lanes. Cheap to clone; outlives them.
 #[derive(Clone)]
 pub struct Handle {
-    shown: Arc<BTreeMap<Name, Shown>>,
-    store: Arc<dyn Store>,
-}
-
-/// What a lane shows of itself, and where it listens.
-struct Shown {
-    condition: watch::Receiver<Condition>,
-    resume: Arc<Notify>,
+    lanes: Arc<Lanes>,
 }
 
 impl Handle {
     /// How each destination is doing. A pause by people comes before all else: it is what has to end first.
     #[must_use]
     pub fn conditions(&self) -> BTreeMap<Name, Condition> {
-        self.shown.iter().map(|(name, shown)| (name.clone(), self.condition(name, shown))).collect()
-    }
-
-    fn condition(&self, name: &Name, shown: &Shown) -> Condition {
-        if let Some(Pause { since, until, reason }) = self.store.pause_of(name) {
-            return Condition::Paused { since, until, reason };
-        }
-        shown.condition.borrow().clone()
+        self.lanes.conditions()
     }
 
     /// Says that a destination is well again, whatever its lane thinks: it starts anew, at the beginning of its ramp. A
     /// pause by people stays.
     pub fn resume(&self, destination: &Name) {
-        if let Some(shown) = self.shown.get(destination) {
-            shown.resume.notify_one();
-        }
+        self.lanes.resume(destination);
     }
-}
 
-/// Why the lanes can't start.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("destination `{destination}`: {source}")]
-pub struct StartError {
-    destination: Name,
-    source: ClientError,
-}
-
-/// What a lane needs around it, and what people see of it.
-fn surroundings(
-    destination: &Destination,
-    client: &Client,
-    store: &Arc<dyn Store>,
-    clock: &Clock,
-    stops: &Stops,
-    metrics: Arc<LaneMetrics>,
-) -> (Surroundings, Shown) {
-    let (condition, shown) = watch::channel(Condition::Flowing);
-    let resume = Arc::new(Notify::new());
-    let around = Surroundings {
-        name: destination.name.clone(),
-        timeout: client.longest_attempt(),
-        budgets: destination.budgets.clone().into(),
-        order: destination.order,
-        store: Arc::clone(store),
-        clock: clock.clone(),
-        resume: Arc::clone(&resume),
-        condition: Arc::new(condition),
-        stops: stops.clone(),
-        metrics,
-    };
-    (around, Shown { condition: shown, resume })
-}
-
-fn lane(destination: &Destination, client: Client, around: Surroundings) -> Lane {
-    let draws = if destination.budgets.is_empty() { Draws::Unlimited } else { Draws::Holding(0) };
-    let health = Breaker::new(destination.concurrency, destination.retry.backoff());
-    let planner = Planner::new(health, destination.retry, destination.freshness.clone(), draws);
-    let way = Way {
-        target: destination.target.clone(),
-        client,
-        rules: destination.rules.clone(),
-        store: Arc::clone(&around.store),
-        clock: around.clock.clone(),
-    };
-    Lane::new(around, planner, Attempts::new(way))
-}
-
-/// Runs a lane until it ends, and anew when it panics: a bug of ours must not silence a destination. What the lane held
-/// comes again when its leases have passed.
-async fn supervised<F>(destination: Name, run: impl Fn() -> F, stop: CancellationToken)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    loop {
-        let mut task = JoinSet::new();
-        task.spawn(run());
-        match task.join_next().await {
-            Some(Err(error)) if error.is_panic() => {
-                tracing::error!(%destination, "a bug in the relay, please report it: the lane panicked and starts anew");
-            }
-            _ => return,
-        }
-        if stop.run_until_cancelled(time::sleep(RESTART_PAUSE)).await.is_none() {
-            return;
-        }
-    }
-}
-
-async fn all(lanes: &mut JoinSet<()>) {
-    while lanes.join_next().await.is_some() {}
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lane_that_panics_starts_anew() {
-        let runs = AtomicU32::new(0);
-        let panics_twice = || {
-            let run = runs.fetch_add(1, Ordering::SeqCst);
-            async move { assert!(run >= 2, "this panic is the test's") }
-        };
-        supervised(Name::new("crm").unwrap(), panics_twice, CancellationToken::new()).await;
-        assert_eq!(runs.load(Ordering::SeqCst), 3);
+    /// Makes `wanted` the destinations, all of them: one that isn't there gets nothing new, and what waits for it stays
+    /// where it is.
+    pub fn apply(&self, wanted: Vec<Wanted>) {
+        self.lanes.apply(wanted);
     }
 }

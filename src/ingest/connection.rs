@@ -36,7 +36,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Serves a connection until it ends, or its patience does, or `place` is needed for something else.
 pub(super) async fn serve(stream: TcpStream, ingest: Arc<Ingest>, place: Place) {
     let activity = place.activity();
-    let settings = ingest.settings.clone();
+    let settings = ingest.setup().settings.clone();
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(READ_BUFFER_BYTES)

@@ -6,6 +6,7 @@
 //! 2. Nothing of a body is looked at before its signature is right; nothing authentic is refused for its content.
 //! 3. A client that hangs up undoes nothing: once a body is verified, its commit runs to its end in a task of its own.
 //! 4. All that a stranger can make us keep is bounded: connections, bytes of bodies, time.
+//! 5. A request meets one configuration from its head to its answer: the one that was current when its head was read.
 //!
 //! Deliberately absent: HTTP/2 and TLS (a proxy in front has them), decompression (the signature is over the bytes as
 //! they are sent), and any knowledge of what happens to an event later.
@@ -19,13 +20,15 @@ mod head;
 mod receipt;
 mod receive;
 mod server;
+mod setup;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use self::count::Counts;
 pub use self::server::serve;
+use self::setup::Setup;
 use crate::{clock::Clock, model::Name, route::Routes, store::Store, telemetry::Metrics, verify::Verifier};
 
 /// The bounds of ingest. [`Settings::new`] derives all that people don't set.
@@ -86,13 +89,10 @@ pub struct Source {
 
 /// The public side of the relay, to be given to [`serve`].
 pub struct Ingest {
-    settings: Settings,
-    sources: Vec<Source>,
-    routes: Arc<Routes>,
+    setup: watch::Sender<Arc<Setup>>,
     store: Arc<dyn Store>,
     clock: Clock,
-    memory: body::Memory,
-    counts: Counts,
+    metrics: Arc<Metrics>,
     /// Commits that have begun. [`serve`] awaits them; each is bounded by the accept deadline and one call of the store.
     commits: TaskTracker,
 }
@@ -107,10 +107,21 @@ impl Ingest {
         routes: Arc<Routes>,
         store: Arc<dyn Store>,
         clock: Clock,
-        metrics: &Metrics,
+        metrics: Arc<Metrics>,
     ) -> Self {
-        let memory = body::Memory::for_bodies_up_to(settings.max_body);
-        let counts = Counts::new(&sources, metrics);
-        Self { settings, sources, routes, store, clock, memory, counts, commits: TaskTracker::new() }
+        let (setup, _) = watch::channel(Arc::new(Setup::new(settings, sources, routes, &metrics)));
+        Self { setup, store, clock, metrics, commits: TaskTracker::new() }
+    }
+
+    /// Takes events by these from now on. Requests whose head has been read are answered by what was there before; how many
+    /// connections there may be doesn't change.
+    pub fn apply(&self, settings: Settings, sources: Vec<Source>, routes: Arc<Routes>) {
+        let next = Setup::new(settings, sources, routes, &self.metrics).after(&self.setup());
+        self.setup.send_replace(Arc::new(next));
+    }
+
+    /// What a request that begins now is treated by.
+    fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.borrow())
     }
 }

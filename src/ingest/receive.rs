@@ -10,17 +10,19 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    Ingest, Source,
+    Ingest, Settings, Source,
     answer::{Answer, Refused},
     body::{self, Share},
     connections::Activity,
     count::{Kind, Pending},
     head::{self, Wanted},
     receipt::Receipt,
+    setup::Setup,
 };
 use crate::{
     clock,
     store::{Acceptance, StoreError},
+    telemetry::SourceMetrics,
 };
 
 /// How long to wait before the store is asked again that had no room. Room comes when somebody makes some, or when a
@@ -36,10 +38,10 @@ pub(super) async fn receive(
     // hyper hides a Content-Length beside a Transfer-Encoding. RFC 9112 section 6.1 wants such connections closed, for
     // somebody between us may have split the bytes in another way.
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let counting = Arc::clone(&ingest);
-    let metrics = counting.counts.at(request.uri().path());
+    let setup = ingest.setup();
+    let metrics = setup.counts.at(request.uri().path());
     let pending = Pending::new(metrics);
-    let (mut response, event) = match ingest.answer(&activity, request).await {
+    let (mut response, event) = match ingest.answer(&setup, &activity, request).await {
         Ok(answer) => (answer.into_response(), answer.event()),
         Err(refused) => {
             refused.log();
@@ -55,21 +57,25 @@ pub(super) async fn receive(
 }
 
 impl Ingest {
-    async fn answer(self: Arc<Self>, activity: &Activity, request: Request<Incoming>) -> Result<Answer, Refused> {
+    async fn answer(
+        self: Arc<Self>,
+        setup: &Arc<Setup>,
+        activity: &Activity,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Refused> {
         let head_at = Instant::now();
-        let deadline = head_at + self.settings.accept_deadline;
+        let Settings { max_body, accept_deadline, body_deadline, .. } = setup.settings;
         let (head, body) = request.into_parts();
-        let max_body = self.settings.max_body;
-        let source = match head::screen(&head, body.size_hint().exact(), &self.sources, max_body)? {
+        let source = match head::screen(&head, body.size_hint().exact(), &setup.sources, max_body)? {
             Wanted::Health => return Ok(Answer::Healthy),
             Wanted::HandIn(source) => source,
         };
-        let (body, share) = body::read(body, max_body, &self.memory, head_at + self.settings.body_deadline).await?;
+        let (body, share) = body::read(body, max_body, &setup.memory, head_at + body_deadline).await?;
         let length = body.len();
         let receipt = self.verify(source, &head, body)?;
         activity.is_authentic();
-        self.counts.of(&source.name).body(length);
-        self.commit_by(deadline, receipt, share).await
+        setup.counts.of(&source.name).body(length);
+        self.commit_by(head_at + accept_deadline, Arc::clone(setup), receipt, share).await
     }
 
     fn verify(&self, source: &Source, head: &Parts, body: Bytes) -> Result<Receipt, Refused> {
@@ -80,10 +86,16 @@ impl Ingest {
 
     /// Commits in a task of its own, which goes on when nobody waits for the answer any more, and answers until
     /// `deadline`. The body keeps its `share` of the memory as long as the task has it.
-    async fn commit_by(self: Arc<Self>, deadline: Instant, receipt: Receipt, share: Share) -> Result<Answer, Refused> {
+    async fn commit_by(
+        self: Arc<Self>,
+        deadline: Instant,
+        setup: Arc<Setup>,
+        receipt: Receipt,
+        share: Share,
+    ) -> Result<Answer, Refused> {
         let ingest = Arc::clone(&self);
         let commit = self.commits.spawn(async move {
-            let answer = ingest.commit(&receipt, deadline).await;
+            let answer = ingest.commit(&setup, &receipt, deadline).await;
             drop(share);
             answer
         });
@@ -99,32 +111,32 @@ impl Ingest {
 
     /// Asks the store until it has the event; while it has no room, again and again until `deadline`, for the sender
     /// won't.
-    async fn commit(&self, receipt: &Receipt, deadline: Instant) -> Result<Answer, Refused> {
+    async fn commit(&self, setup: &Setup, receipt: &Receipt, deadline: Instant) -> Result<Answer, Refused> {
         loop {
-            let event = receipt.event(&self.routes);
+            let event = receipt.event(&setup.routes);
             let kind = Kind::of(&event);
             match self.store.accept(event).await {
-                Ok(acceptance) => return Ok(self.stored(receipt, &kind, acceptance)),
+                Ok(acceptance) => return Ok(stored(receipt, &kind, acceptance, setup.counts.of(&receipt.source))),
                 Err(StoreError::DiskFull(_)) if Instant::now() + RETRY_PAUSE < deadline => sleep(RETRY_PAUSE).await,
                 Err(error) => return Err(error.into()),
             }
         }
     }
+}
 
-    fn stored(&self, receipt: &Receipt, kind: &Kind, acceptance: Acceptance) -> Answer {
-        let metrics = self.counts.of(&receipt.source);
-        match acceptance {
-            // An attempt that failed may have stored it all the same: then it is the first.
-            Acceptance::Duplicate(first) if first != receipt.id => {
-                metrics.duplicate();
-                Answer::Duplicate(first)
-            }
-            Acceptance::Created | Acceptance::Duplicate(_) => {
-                kind.count(metrics);
-                match kind {
-                    Kind::Readable { .. } => Answer::Accepted(receipt.id),
-                    Kind::Quarantined => Answer::Quarantined(receipt.id),
-                }
+/// The answer to an event that is stored now, counted.
+fn stored(receipt: &Receipt, kind: &Kind, acceptance: Acceptance, metrics: &SourceMetrics) -> Answer {
+    match acceptance {
+        // An attempt that failed may have stored it all the same: then it is the first.
+        Acceptance::Duplicate(first) if first != receipt.id => {
+            metrics.duplicate();
+            Answer::Duplicate(first)
+        }
+        Acceptance::Created | Acceptance::Duplicate(_) => {
+            kind.count(metrics);
+            match kind {
+                Kind::Readable { .. } => Answer::Accepted(receipt.id),
+                Kind::Quarantined => Answer::Quarantined(receipt.id),
             }
         }
     }

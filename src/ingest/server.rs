@@ -22,7 +22,7 @@ const LAST_COMMITS: Duration = Duration::from_secs(1);
 /// Serves what arrives at `listener` until `stop`, then accepts no more, closes idle connections, answers the requests
 /// that are running and returns, after [`Settings::grace`](super::Settings::grace) at the latest.
 pub async fn serve(listener: TcpListener, ingest: Arc<Ingest>, stop: CancellationToken) {
-    let connections = Connections::new(ingest.settings.max_connections);
+    let connections = Connections::new(ingest.setup().settings.max_connections);
     let tasks = TaskTracker::new();
     let None = stop.run_until_cancelled(accept_all(&listener, &ingest, &connections, &tasks)).await;
     drop(listener);
@@ -70,7 +70,7 @@ fn is_the_callers(error: &io::Error) -> bool {
 }
 
 async fn finish(ingest: &Ingest, connections: &Connections, tasks: &TaskTracker) {
-    let end = Instant::now() + ingest.settings.grace;
+    let end = Instant::now() + ingest.setup().settings.grace;
     connections.tell_all(Wish::Finish);
     tasks.close();
     if timeout_at(end, tasks.wait()).await.is_err() {

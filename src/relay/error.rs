@@ -3,7 +3,8 @@
 use std::{io, net::SocketAddr};
 
 use crate::{
-    dispatch,
+    model::Name,
+    send::ClientError,
     store::{StoreError, embedded::OpenError},
 };
 
@@ -24,8 +25,13 @@ pub enum StartError {
     #[error("can't open the queue: {0}")]
     Store(#[from] OpenError),
     /// A destination can't be called at all.
-    #[error(transparent)]
-    Dispatch(#[from] dispatch::StartError),
+    #[error("destination `{destination}`: {source}")]
+    Destination {
+        /// Its name.
+        destination: Name,
+        /// Why.
+        source: ClientError,
+    },
     /// Something panicked.
     #[error("a bug in the relay, please report it: opening {0} panicked")]
     Bug(&'static str),

@@ -16,6 +16,7 @@ mod queue;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::error::{RelayError, StartError};
@@ -61,15 +62,17 @@ impl Relay {
         let store = queue::open(&config.queue, &clock, &mut metrics).await?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
 
+        let (routes, current_routes) = watch::channel(Arc::new(config.routes));
         let budgets = config.budgets.into_iter().map(|shared| parts::budget(shared, &clock)).collect();
         let destinations = config.destinations.into_iter();
-        let routes = Arc::new(config.routes);
-        let destinations =
-            destinations.map(|configured| parts::destination(configured, &budgets, &routes, &clock)).collect();
-        let dispatch = Dispatch::start(destinations, Arc::clone(&store), &clock, &stop, &metrics)?;
+        let destinations = destinations.map(|one| parts::destination(one, &budgets, &current_routes, &clock));
+        let destinations = destinations.collect::<Result<_, _>>()?;
+        let metrics = Arc::new(metrics);
+        let dispatch = Dispatch::start(destinations, Arc::clone(&store), clock.clone(), &stop, Arc::clone(&metrics));
         let settings = ingest::Settings::new(config.server.max_body, config.server.accept_deadline);
         let sources = config.sources.into_iter().map(parts::source).collect();
-        let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), &metrics);
+        let routes = Arc::clone(&routes.borrow());
+        let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), Arc::clone(&metrics));
         let controls = controls(&dispatch, &stop);
         let answers = Admin::new(Arc::clone(&store), clock, controls, metrics);
 

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::sync::watch;
+
+use super::StartError;
 use crate::{
     clock::Clock,
     config::{self, Destination, Source},
@@ -9,7 +12,7 @@ use crate::{
     ingest,
     model::Name,
     route::Routes,
-    send::{Settings, Timeouts, Trust},
+    send::{Client, Settings, Timeouts, Trust},
 };
 
 /// A budget, of which nothing is used yet.
@@ -19,34 +22,43 @@ pub(super) fn budget(configured: config::Budget, clock: &Clock) -> (Name, Arc<Bu
 }
 
 /// A destination, which draws from the `shared` budget that it names.
+///
+/// # Errors
+/// [`StartError::Destination`] when it can't be called at all.
 pub(super) fn destination(
     configured: Destination,
     shared: &BTreeMap<Name, Arc<Budget>>,
-    routes: &Arc<Routes>,
+    routes: &watch::Receiver<Arc<Routes>>,
     clock: &Clock,
-) -> dispatch::Destination {
-    let settings = Settings {
-        timeouts: Timeouts { connect: configured.connect_timeout, total: configured.timeout },
-        trust: trust(&configured),
-        identity: configured.tls.identity,
-        policy: configured.policy,
-        grant: configured.grant,
-    };
+) -> Result<dispatch::Destination, StartError> {
+    let client = client(&configured)?;
     let is_limited = !configured.rate.is_empty();
     let own = is_limited.then(|| Arc::new(Budget::new(&configured.rate, None, clock.clone())));
     let shared = configured.budget.and_then(|name| shared.get(&name).cloned());
     let budgets = own.into_iter().chain(shared).collect();
-    dispatch::Destination {
+    Ok(dispatch::Destination {
         name: configured.name,
         target: configured.target,
-        settings,
+        client,
         concurrency: configured.concurrency,
         budgets,
         order: configured.order,
-        freshness: Freshness::new(configured.max_age, Arc::clone(routes)),
+        freshness: Freshness::new(configured.max_age, routes.clone()),
         retry: configured.retry,
         rules: configured.rules,
-    }
+    })
+}
+
+fn client(configured: &Destination) -> Result<Client, StartError> {
+    let settings = Settings {
+        timeouts: Timeouts { connect: configured.connect_timeout, total: configured.timeout },
+        trust: trust(configured),
+        identity: configured.tls.identity.clone(),
+        policy: configured.policy,
+        grant: configured.grant.clone(),
+    };
+    let destination = || configured.name.clone();
+    Client::new(settings).map_err(|source| StartError::Destination { destination: destination(), source })
 }
 
 fn trust(configured: &Destination) -> Trust {

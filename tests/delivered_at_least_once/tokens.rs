@@ -28,7 +28,7 @@ fn with_tokens(destination: Destination, endpoint: &Scripted) -> Destination {
         capture: Vec::new(),
         default_ttl: Duration::from_secs(1800),
     };
-    Destination { settings: Settings { grant: Some(grant), ..destination.settings }, ..destination }
+    Destination { client: client(Settings { grant: Some(grant), ..settings() }), ..destination }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ pub mod sender;
 pub mod sink;
 pub mod wire;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use atoms_relay::{clock::Clock, telemetry::Metrics};
 use tokio::time::{Instant, sleep, timeout};
@@ -45,6 +45,6 @@ pub async fn eventually<T>(doing: &str, mut question: impl AsyncFnMut() -> Optio
 }
 
 /// Metrics of a relay, or of the part of one, that starts now.
-pub fn metrics() -> Metrics {
-    Metrics::new(Clock::system().now())
+pub fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new(Clock::system().now()))
 }

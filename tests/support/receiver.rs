@@ -73,7 +73,7 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let ingest =
-            Ingest::new(settings, sources(), Arc::new(routes()), Arc::clone(&store), Clock::system(), &metrics());
+            Ingest::new(settings, sources(), Arc::new(routes()), Arc::clone(&store), Clock::system(), metrics());
         let mut serving = JoinSet::new();
         serving.spawn(ingest::serve(listener, Arc::new(ingest), stop.clone()));
         Self { address, store, directory, stop, serving }

@@ -13,7 +13,7 @@ use atoms_relay::{
     },
     outcome::Rules,
     retry::RetryPolicy,
-    send::{Settings, Timeouts, Trust},
+    send::{Client, Settings, Timeouts, Trust},
     store::{
         Pause, Store,
         embedded::{Embedded, Options, Retention},
@@ -35,7 +35,7 @@ pub fn to(name: &str, url: &str) -> Destination {
     Destination {
         name: self::name(name),
         target: Target::new(Address::fixed(url.parse().unwrap())),
-        settings: settings(),
+        client: client(settings()),
         concurrency: NonZeroUsize::new(8).unwrap(),
         budgets: Vec::new(),
         order: Order::None,
@@ -45,8 +45,13 @@ pub fn to(name: &str, url: &str) -> Destination {
     }
 }
 
+/// What calls a destination that way.
+pub fn client(settings: Settings) -> Client {
+    Client::new(settings).unwrap()
+}
+
 /// Patient, without certificates and without credentials.
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings {
         timeouts: Timeouts { connect: PATIENT, total: PATIENT },
         trust: Trust::Nobody,
@@ -83,7 +88,7 @@ impl Sender {
     pub fn start_in(directory: TempDir, destinations: Vec<Destination>) -> Self {
         let store = open(directory.path());
         let stop = CancellationToken::new();
-        let dispatch = Dispatch::start(destinations, Arc::clone(&store), &Clock::system(), &stop, &metrics()).unwrap();
+        let dispatch = Dispatch::start(destinations, Arc::clone(&store), Clock::system(), &stop, metrics());
         Self { store, dispatch, directory, stop }
     }
 

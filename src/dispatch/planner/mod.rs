@@ -11,9 +11,13 @@
 //! - The queue is looked into when something may be there: after a hint, when the next delivery is due, and after
 //!   [`LOOK_EVERY`] in any case, because hints may be lost and clocks may be set.
 //! - While the store fails, nothing new is taken, and what ended waits: a lost settlement means a second delivery.
+//! - When the destination becomes another, nothing is known of it: its lane begins anew. What is ready, or comes of a look that
+//!   is on its way, was claimed for what it was, and is released. What its attempts still meet there decides about their
+//!   deliveries only.
 //! - After the stop nothing is taken; the lane is done when all that was on its way is settled.
 
 mod draws;
+mod look;
 mod unsettled;
 
 use std::{
@@ -24,10 +28,13 @@ use std::{
 };
 
 pub(super) use self::draws::Draws;
-use self::unsettled::{MAX_WAIT, Unsettled};
+use self::{
+    look::Look,
+    unsettled::{MAX_WAIT, Unsettled},
+};
 use super::{
     freshness::Freshness,
-    messages::{Action, Ended, Found, Input, Moment, Notice},
+    messages::{Action, Ended, Found, Input, Moment, Notice, Taken, Terms},
 };
 use crate::{
     breaker::{Admission, Breaker, Condition},
@@ -58,6 +65,9 @@ pub(super) struct Planner {
     freshness: Freshness,
     /// Attempts on their way.
     in_flight: usize,
+    /// Of these, those to what the destination was before it became another. They take places of its `concurrency`, and
+    /// none of its ramp: what hangs there would hold up what is to mend it.
+    former: usize,
     /// Claimed, to be attempted next.
     ready: VecDeque<Claim>,
     look: Look,
@@ -67,14 +77,6 @@ pub(super) struct Planner {
     life: Life,
     /// The kind of condition that people were told of last.
     told: Discriminant<Condition>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Look {
-    /// The next one is due then.
-    At(Timestamp),
-    /// One is on its way. Since it began we learned that another is due then.
-    Pending { again: Timestamp },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +93,14 @@ enum Life {
 
 impl Planner {
     /// A lane that knows nothing yet: it looks at once, and begins at the start of the destination's ramp.
-    pub(super) fn new(breaker: Breaker, policy: RetryPolicy, freshness: Freshness, draws: Draws) -> Self {
+    pub(super) fn new(terms: Terms) -> Self {
+        let Terms { policy, breaker, freshness, draws } = terms;
         Self {
             policy,
             breaker,
             freshness,
             in_flight: 0,
+            former: 0,
             ready: VecDeque::new(),
             look: Look::At(Timestamp::EPOCH),
             draws,
@@ -119,6 +123,7 @@ impl Planner {
             Input::Settled(settlements, Err(error)) => self.not_settled(settlements, error, now),
             Input::Granted(count) => self.granted(count),
             Input::Resumed => self.resumed(now),
+            Input::Changed(terms) => self.changed(*terms, now),
             Input::Stopping => self.stopping(),
         };
         actions.extend(self.news(now));
@@ -148,7 +153,7 @@ impl Planner {
 
     /// Whether the stop is complete: nothing is on its way, everything is settled.
     pub(super) fn is_done(&self) -> bool {
-        let may_bring_more = matches!(self.look, Look::Pending { .. });
+        let may_bring_more = !matches!(self.look, Look::At(_));
         self.life == Life::Stopping && self.is_quiet() && !may_bring_more && self.unsettled.is_empty()
     }
 
@@ -158,7 +163,7 @@ impl Planner {
     }
 
     fn nudged(&mut self, now: Timestamp) -> Vec<Action> {
-        self.look_not_after(now);
+        self.look = self.look.not_after(now);
         Vec::new()
     }
 
@@ -167,20 +172,27 @@ impl Planner {
         if found.claims.is_empty() {
             next = next.max(now.plus(CONTRADICTION_PAUSE));
         }
-        self.look_is_over(next);
+        let is_outdated = matches!(self.look, Look::Outdated { .. });
+        self.look = self.look.over(next);
         self.ready.extend(found.claims);
+        if is_outdated {
+            self.release_ready(now);
+        }
         self.store_works()
     }
 
     fn found_nothing(&mut self, error: StoreError, now: Timestamp) -> Vec<Action> {
-        self.look_is_over(now);
+        self.look = self.look.over(now);
         self.store_fails(error, now)
     }
 
     fn ended(&mut self, ended: Ended, now: Timestamp) -> Option<Action> {
-        let Ended { id, token, delivery, attempt, meaning, roll } = ended;
+        let Ended { id, token, delivery, attempt, meaning, way, roll } = ended;
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.breaker.met(&attempt.outcome, meaning, now, roll);
+        match way {
+            Taken::Present => self.breaker.met(&attempt.outcome, meaning, now, roll),
+            Taken::Former => self.former = self.former.saturating_sub(1),
+        }
         let verdict = self.policy.verdict(meaning, &delivery, now, roll);
         let notice = match verdict {
             Verdict::Dead(reason) => Some(Action::Tell(Notice::Dead(id.clone(), reason))),
@@ -196,8 +208,8 @@ impl Planner {
         for (settlement, answer) in settlements.into_iter().zip(answers) {
             match (answer, settlement.verdict) {
                 (Settled::LeaseLost, _) => actions.push(Action::Tell(Notice::LeaseLost(settlement.id))),
-                (Settled::Recorded, Verdict::RetryAt(due)) => self.look_not_after(due),
-                (Settled::Recorded, Verdict::Release) => self.look_not_after(now),
+                (Settled::Recorded, Verdict::RetryAt(due)) => self.look = self.look.not_after(due),
+                (Settled::Recorded, Verdict::Release) => self.look = self.look.not_after(now),
                 (Settled::Recorded, Verdict::Done | Verdict::Dead(_) | Verdict::Expired) => {}
             }
         }
@@ -218,7 +230,17 @@ impl Planner {
 
     fn resumed(&mut self, now: Timestamp) -> Vec<Action> {
         self.breaker.resume();
-        self.look_not_after(now);
+        self.look = self.look.not_after(now);
+        Vec::new()
+    }
+
+    fn changed(&mut self, terms: Terms, now: Timestamp) -> Vec<Action> {
+        self.release_ready(now);
+        Terms { policy: self.policy, breaker: self.breaker, freshness: self.freshness, draws: self.draws } = terms;
+        self.look = self.look.outdated(now);
+        self.former = self.in_flight;
+        self.life = Life::Running;
+        self.told = mem::discriminant(&Condition::Flowing);
         Vec::new()
     }
 
@@ -242,20 +264,6 @@ impl Planner {
         }
     }
 
-    fn look_not_after(&mut self, at: Timestamp) {
-        self.look = match self.look {
-            Look::At(planned) => Look::At(planned.min(at)),
-            Look::Pending { again } => Look::Pending { again: again.min(at) },
-        };
-    }
-
-    fn look_is_over(&mut self, next: Timestamp) {
-        self.look = match self.look {
-            Look::Pending { again } => Look::At(again.min(next)),
-            Look::At(planned) => Look::At(planned.min(next)),
-        };
-    }
-
     /// The destination's condition, when it is of another kind than people were told.
     fn news(&mut self, now: Timestamp) -> Option<Action> {
         let condition = self.breaker.condition(now);
@@ -268,13 +276,14 @@ impl Planner {
         match self.admission(moment) {
             Admission::Now(free) => self.start(free.get(), moment.now, actions),
             Admission::Full => {}
-            Admission::NotBefore(_) | Admission::Stopped => {
-                for claim in self.ready.drain(..) {
-                    let (id, token) = (claim.id(), claim.token);
-                    let settlement = Settlement { id, token, verdict: Verdict::Release, attempt: None };
-                    self.unsettled.push(settlement, moment.now);
-                }
-            }
+            Admission::NotBefore(_) | Admission::Stopped => self.release_ready(moment.now),
+        }
+    }
+
+    fn release_ready(&mut self, now: Timestamp) {
+        for claim in self.ready.drain(..) {
+            let (id, token) = (claim.id(), claim.token);
+            self.unsettled.push(Settlement { id, token, verdict: Verdict::Release, attempt: None }, now);
         }
     }
 
@@ -374,7 +383,13 @@ impl Planner {
         if moment.pause.is_some() || self.life == Life::Stopping {
             return Admission::Stopped;
         }
-        self.breaker.admission(self.in_flight, moment.now)
+        match self.breaker.admission(self.in_flight.saturating_sub(self.former), moment.now) {
+            Admission::Now(free) => {
+                let places = self.breaker.concurrency().get().saturating_sub(self.in_flight);
+                NonZeroUsize::new(free.get().min(places)).map_or(Admission::Full, Admission::Now)
+            }
+            other => other,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::*;
 use crate::{
@@ -224,10 +225,21 @@ fn claim(id: EventId, delivery: Delivery) -> Claim {
 }
 
 fn ended(claim: &Claim, meaning: Meaning) -> Ended {
-    let outcome = Outcome::Failed { kind: FailureKind::Connect, detail: "Connection refused".into() };
-    let attempt =
-        Attempt { number: claim.delivery.retries + 1, started_at: START, took: TOOK, request: String::new(), outcome };
-    Ended { id: claim.id(), token: claim.token, delivery: claim.delivery.clone(), attempt, meaning, roll: 0.5 }
+    let (number, outcome) = (claim.delivery.retries + 1, outcome());
+    let attempt = Attempt { number, started_at: START, took: TOOK, request: String::new(), outcome };
+    Ended {
+        id: claim.id(),
+        token: claim.token,
+        delivery: claim.delivery.clone(),
+        attempt,
+        meaning,
+        way: Taken::Present,
+        roll: 0.5,
+    }
+}
+
+fn outcome() -> Outcome {
+    Outcome::Failed { kind: FailureKind::Connect, detail: "Connection refused".into() }
 }
 
 fn moment(now: Timestamp) -> Moment {
@@ -237,7 +249,11 @@ fn moment(now: Timestamp) -> Moment {
 fn planner_with(freshness: Freshness) -> Planner {
     let policy = RetryPolicy::try_new(Duration::from_secs(5), HOUR, 72 * HOUR).unwrap();
     let breaker = Breaker::new(NonZeroUsize::new(8).unwrap(), policy.backoff());
-    Planner::new(breaker, policy, freshness, Draws::Unlimited)
+    Planner::new(Terms { policy, breaker, freshness, draws: Draws::Unlimited })
+}
+
+fn no_older_than(max_age: Duration) -> Freshness {
+    Freshness::new(Some(max_age), watch::channel(Arc::default()).1)
 }
 
 fn planner() -> Planner {
@@ -366,7 +382,7 @@ fn a_lane_wakes_when_a_pause_ends() {
 #[test]
 fn what_is_too_old_is_retired_instead_of_sent_and_takes_nobodys_place() {
     let mut world = World::new(50, |_| Meaning::Success);
-    world.planner = planner_with(Freshness::new(Some(MINUTE), Arc::default()));
+    world.planner = planner_with(no_older_than(MINUTE));
     world.now = START.plus(MINUTE + TOOK);
     let replayed = Delivery { since: world.now, ..delivery() };
     world.queue.insert((world.now, EventId::from_bytes([99; 16])), replayed);
@@ -378,7 +394,7 @@ fn what_is_too_old_is_retired_instead_of_sent_and_takes_nobodys_place() {
 #[test]
 fn a_retry_that_comes_too_late_is_retired() {
     let mut world = World::new(1, |_| DOWN);
-    world.planner = planner_with(Freshness::new(Some(Duration::from_secs(30)), Arc::default()));
+    world.planner = planner_with(no_older_than(Duration::from_secs(30)));
     world.run(5 * MINUTE);
     assert_eq!((world.attempts.len(), world.expired, world.dead), (3, 1, 0));
 }
@@ -684,4 +700,91 @@ fn permits_that_come_when_nothing_may_be_sent_go_back_at_once() {
     planner.apply(Input::Stopping, &moment(START));
     assert_eq!(words(&planner.apply(Input::Granted(1), &moment(START))), ["give 1 back"]);
     assert!(planner.is_done());
+}
+
+fn other_terms(draws: Draws) -> Input {
+    let policy = RetryPolicy::try_new(Duration::from_secs(5), HOUR, 72 * HOUR).unwrap();
+    let breaker = Breaker::new(NonZeroUsize::new(8).unwrap(), policy.backoff());
+    Input::Changed(Box::new(Terms { policy, breaker, freshness: Freshness::default(), draws }))
+}
+
+#[test]
+fn a_destination_that_is_another_now_starts_anew_whatever_it_was() {
+    for state in [DOWN, WRONG] {
+        let mut world = World::new(20, |_| Meaning::Success);
+        world.destination = if state == DOWN { |_| DOWN } else { |_| WRONG };
+        world.run(3 * MINUTE);
+        assert_ne!(world.planner.condition(world.now), Condition::Flowing);
+        world.destination = |_| Meaning::Success;
+        world.notices.clear();
+        world.step(other_terms(Draws::Unlimited));
+        assert_eq!(world.planner.condition(world.now), Condition::Flowing);
+        assert_eq!(world.attempts.last(), Some(&world.now), "one goes out at once");
+        world.run(MINUTE);
+        assert_eq!((world.told(), world.delivered > 0), (vec![], true));
+    }
+}
+
+#[test]
+fn what_was_ready_for_what_the_destination_was_is_released_and_claimed_again() {
+    let mut planner = planner();
+    planner.apply(Input::Nudged, &moment(START));
+    let claims = (0..3).map(|n| claim(EventId::from_bytes([n; 16]), delivery())).collect();
+    assert_eq!(words(&planner.apply(found(claims, None), &moment(START))), ["attempt"]);
+    let later = START.plus(TOOK);
+    let actions = planner.apply(other_terms(Draws::Unlimited), &moment(later));
+    assert_eq!(words(&actions), ["look for 3"]);
+    let settling = later.plus(MAX_WAIT);
+    let actions = planner.apply(Input::Nudged, &moment(settling));
+    assert_eq!(words(&actions), ["settle [Release, Release]"]);
+}
+
+#[test]
+fn what_a_look_brings_that_began_before_the_change_is_released() {
+    let mut planner = planner();
+    assert_eq!(words(&planner.apply(Input::Nudged, &moment(START))), ["look for 3"]);
+    assert!(planner.apply(other_terms(Draws::Unlimited), &moment(START)).is_empty());
+    let stale = claim(EventId::from_bytes([1; 16]), delivery());
+    let actions = planner.apply(found(vec![stale], None), &moment(START));
+    assert_eq!(words(&actions), ["settle [Release]", "look for 3"]);
+    let fresh = claim(EventId::from_bytes([1; 16]), delivery());
+    assert_eq!(words(&planner.apply(found(vec![fresh], None), &moment(START))), ["attempt"]);
+}
+
+#[test]
+fn what_still_meets_what_the_destination_was_says_nothing_of_what_it_is() {
+    let mut planner = planner();
+    planner.apply(Input::Nudged, &moment(START));
+    let former = claim(EventId::from_bytes([1; 16]), delivery());
+    planner.apply(found(vec![former.clone()], None), &moment(START));
+    planner.apply(other_terms(Draws::Unlimited), &moment(START));
+    let late = Ended { way: Taken::Former, ..ended(&former, WRONG) };
+    planner.apply(Input::Ended(vec![late]), &moment(START));
+    assert_eq!(planner.condition(START), Condition::Flowing);
+}
+
+#[test]
+fn attempts_that_hang_where_the_destination_was_take_places_of_its_concurrency_but_not_of_its_ramp() {
+    let mut planner = planner();
+    planner.in_flight = 7;
+    assert_eq!(words(&planner.apply(other_terms(Draws::Unlimited), &moment(START))), ["look for 3"]);
+    let claims = (0..2).map(|n| claim(EventId::from_bytes([n; 16]), delivery())).collect();
+    assert_eq!(words(&planner.apply(found(claims, None), &moment(START))), ["attempt"]);
+    planner.breaker.met(&outcome(), Meaning::Success, START, 0.5);
+    assert_eq!(words(&planner.apply(Input::Nudged, &moment(START))), ["look for 3"], "eight are on their way");
+    assert_eq!((planner.in_flight, planner.ready.len()), (8, 1));
+}
+
+#[test]
+fn a_destination_that_comes_back_while_its_lane_ends_goes_on() {
+    let mut planner = planner();
+    planner.apply(Input::Nudged, &moment(START));
+    let held = claim(EventId::from_bytes([1; 16]), delivery());
+    planner.apply(found(vec![held.clone()], None), &moment(START));
+    planner.apply(Input::Stopping, &moment(START));
+    assert!(!planner.is_done());
+    let actions = planner.apply(other_terms(Draws::Holding(0)), &moment(START));
+    assert_eq!(words(&actions), ["draw 1"]);
+    planner.apply(Input::Ended(vec![ended(&held, Meaning::Success)]), &moment(START));
+    assert!(!planner.is_done());
 }

@@ -97,6 +97,23 @@ impl Pace {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    /// Sets other limits. What is on its way and what has ended counts on, as far as the windows that there were remember it.
+    pub fn limit(&mut self, windows: &[Window], concurrency: Option<NonZeroUsize>) {
+        self.windows = windows.iter().map(|window| self.remembered(*window)).collect();
+        self.concurrency = concurrency.unwrap_or(NonZeroUsize::MAX);
+    }
+
+    /// A window with what is known of its length: from the shortest one that is as long, else from the longest.
+    fn remembered(&self, window: Window) -> Tally {
+        let longer = self.windows.iter().filter(|tally| tally.window.length >= window.length);
+        let longest = || self.windows.iter().max_by_key(|tally| tally.window.length);
+        let empty = Tally::new(window);
+        match longer.min_by_key(|tally| tally.window.length).or_else(longest) {
+            Some(Tally { cells, ended, .. }) => Tally { cells: cells.clone(), ended: *ended, ..empty },
+            None => empty,
+        }
+    }
+
     /// When all windows have a place, if nothing more ends; `None` when one that is on its way has to end first.
     fn next_free(&self) -> Option<Timestamp> {
         if self.in_flight >= self.concurrency.get() {
@@ -231,6 +248,25 @@ mod tests {
         assert_eq!(pace.room(START.plus(millis(9_000))), Room::Full);
         pace.ended(START.plus(millis(9_000)));
         assert_eq!(pace.room(START.plus(millis(9_500))), Room::NotBefore(START.plus(millis(10_001))));
+    }
+
+    #[test]
+    fn under_other_limits_what_was_done_before_still_counts() {
+        let mut pace = Pace::new(&[window(4, millis(1_000)), window(9, millis(60_000))], None);
+        for at in [0, 900, 910] {
+            pace.take(NonZeroUsize::MIN);
+            pace.ended(START.plus(millis(at)));
+        }
+        pace.take(NonZeroUsize::MIN);
+        let now = START.plus(millis(1_500));
+        pace.limit(&[window(6, millis(1_000)), window(5, millis(120_000))], None);
+        assert_eq!(pace.room(now), room_for(1), "three in two minutes and one on its way");
+        pace.limit(&[window(6, millis(1_000))], None);
+        assert_eq!(pace.room(now), room_for(3), "two in a second and one on its way");
+        pace.limit(&[window(6, millis(1_000))], NonZeroUsize::new(1));
+        assert_eq!(pace.room(now), Room::Full);
+        pace.limit(&[], None);
+        assert_eq!(pace.room(now), room_for(usize::MAX - 1));
     }
 
     #[test]

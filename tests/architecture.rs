@@ -140,7 +140,11 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
         "envelopes; JSON with texts to fill in, read and written; token answers; what rules see; the documents of the admin \
          API, written and read",
     ),
-    ("sha2", &["model", "verify", "transform", "cli"], "deduplication, signatures, span ids, `explain`"),
+    (
+        "sha2",
+        &["model", "verify", "transform", "config", "cli"],
+        "deduplication, signatures, span ids, fingerprints, `explain`",
+    ),
     ("sled", &["store"], "the index of the queue"),
     ("strsim", &["config"], "did you mean"),
     ("tempfile", &["cli"], "the demo's queue; copies of an index that is looked over"),

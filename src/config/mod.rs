@@ -15,6 +15,7 @@ mod document;
 mod entries;
 mod environment;
 mod field;
+mod fingerprint;
 mod listen;
 mod load;
 mod mask;
@@ -47,6 +48,7 @@ pub use self::{
     budget::Budget,
     destination::{PRESETS, Preset},
     environment::{Environment, FixedEnvironment, ProcessEnvironment, SecretFile},
+    fingerprint::Fingerprint,
     load::{DEFAULT_PATHS, LoadError, load, locate},
     problem::{Position, Problem, Problems, Severity},
     render::Colour,
@@ -134,6 +136,8 @@ pub struct Source {
     pub path: String,
     /// Checks its signatures.
     pub verifier: Verifier,
+    /// Of what it was read from.
+    pub fingerprint: Fingerprint,
 }
 
 /// Whom we call.
@@ -167,6 +171,8 @@ pub struct Destination {
     pub retry: RetryPolicy,
     /// What its answers mean where the built-in table is wrong.
     pub rules: Rules,
+    /// Of what it was read from.
+    pub fingerprint: Fingerprint,
 }
 
 /// Certificates beyond those of the system.
@@ -226,6 +232,18 @@ impl Config {
         let (problems, revealed) = reader.finish();
         config.warnings = Problems::new(file_name, mask::mask(text, &document, &revealed), problems);
         if config.warnings.count(Severity::Error) > 0 { Err(config.warnings) } else { Ok(config) }
+    }
+
+    /// The file that it was read from, as people gave it.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.warnings.file_name()
+    }
+
+    /// The text that it was read from. Secrets are hidden, and so are comments, where old secrets may be.
+    #[must_use]
+    pub fn masked_text(&self) -> &str {
+        self.warnings.masked_text()
     }
 
     fn read(document: &Document<'_>, reader: &mut Reader<'_>) -> Self {

@@ -1,13 +1,21 @@
 //! What every section needs while it is read: the environment, the folder, and a place for problems.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
+
+use secrecy::ExposeSecret;
 
 use super::{
-    Environment,
+    Environment, Fingerprint, SecretFile,
     document::{Document, touch},
     field::{Field, Origin},
+    fingerprint::Inputs,
     problem::{Problem, Span},
     quoted,
+    section::Section,
 };
 
 /// The state of reading one file.
@@ -19,6 +27,8 @@ pub(super) struct Reader<'e> {
     has_gaps: bool,
     problems: Vec<Problem>,
     revealed: Vec<Span>,
+    /// What the section that is being read is made of.
+    inputs: Inputs,
 }
 
 impl<'e> Reader<'e> {
@@ -37,12 +47,39 @@ impl<'e> Reader<'e> {
             has_gaps: document.has_gaps(),
             problems: document.faults().to_vec(),
             revealed: Vec::new(),
+            inputs: Inputs::default(),
         }
     }
 
-    /// Where secrets come from.
-    pub(super) fn environment(&self) -> &'e dyn Environment {
-        self.environment
+    /// Begins to read `section`, of which the next [`Self::fingerprint`] is.
+    pub(super) fn begin(&mut self, section: &Section<'_>) {
+        self.inputs = Inputs::of(section);
+    }
+
+    /// The fingerprint of what was read since the last [`Self::begin`].
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.inputs.fingerprint()
+    }
+
+    /// [`Environment::variable`].
+    pub(super) fn variable(&mut self, name: &str) -> Option<OsString> {
+        let value = self.environment.variable(name);
+        self.inputs.add_variable(name, value.as_deref());
+        value
+    }
+
+    /// [`Environment::secret_file`].
+    pub(super) fn secret_file(&mut self, path: &Path) -> io::Result<SecretFile> {
+        let file = self.environment.secret_file(path);
+        self.inputs.add_file(path, file.as_ref().ok().map(|file| file.content.expose_secret()));
+        file
+    }
+
+    /// [`Environment::certificate_file`].
+    pub(super) fn certificate_file(&mut self, path: &Path) -> io::Result<Vec<u8>> {
+        let content = self.environment.certificate_file(path);
+        self.inputs.add_file(path, content.as_deref().ok());
+        content
     }
 
     /// A path of the file. Relative ones start at the file's folder, so that they mean the same whatever folder the relay

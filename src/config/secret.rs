@@ -126,7 +126,7 @@ fn read_reference(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<SecretSt
 
 fn read_variable(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<SecretString> {
     let name = read_name(field, "\"ATOMS_WEBHOOK_SECRET\"", is_variable_name, reader)?;
-    let Some(value) = reader.environment().variable(name) else {
+    let Some(value) = reader.variable(name) else {
         let message = format!("the environment variable `{name}` is not set");
         let help = "set it where the relay is started: `export` in a shell, `EnvironmentFile=` in a systemd unit";
         reader.report(Problem::error(field.span(), message).help(help));
@@ -150,7 +150,7 @@ fn read_file(field: &Field<'_>, example: &str, reader: &mut Reader<'_>) -> Optio
 
 fn read_credential(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<SecretString> {
     let name = read_name(field, "\"atoms-secret\"", is_credential_name, reader)?;
-    let Some(folder) = reader.environment().variable(CREDENTIALS_DIRECTORY) else {
+    let Some(folder) = reader.variable(CREDENTIALS_DIRECTORY) else {
         let message = format!("there are no credentials here: `{CREDENTIALS_DIRECTORY}` is not set");
         let help = format!("start the relay with systemd and `LoadCredential={name}:/path/to/the/secret` in its unit");
         reader.report(Problem::error(field.span(), message).help(help));
@@ -187,7 +187,7 @@ enum Warn {
 
 fn read_file_at(path: &Path, warn: Warn, span: Span, reader: &mut Reader<'_>) -> Option<SecretString> {
     let what = format!("the secret file {}", path.display());
-    let file = match reader.environment().secret_file(path) {
+    let file = match reader.secret_file(path) {
         Ok(file) => file,
         Err(error) => {
             let help = "the user that runs the relay has to be able to read it";

@@ -40,10 +40,11 @@ pub(super) fn read_all(root: &Section<'_>, reader: &mut Reader<'_>) -> Vec<Sourc
     let mut paths: Vec<(&str, Span)> = Vec::new();
     let mut sources = Vec::new();
     for (name, section) in entries::read("source", &KEYS, root, reader) {
+        reader.begin(&section);
         let path = read_path(&section, &mut paths, reader);
         let verifier = read_verifier(&section, reader);
         if let (Some(name), Some(path), Some(verifier)) = (name, path, verifier) {
-            sources.push(Source { name, path: path.to_owned(), verifier });
+            sources.push(Source { name, path: path.to_owned(), verifier, fingerprint: reader.fingerprint() });
         }
     }
     if root.field("source").is_none() {

@@ -3,6 +3,7 @@
 mod auth;
 mod example;
 mod expectations;
+mod fingerprints;
 mod messages;
 mod pressure;
 mod presets;

@@ -45,6 +45,12 @@ impl Budget {
         Self { pace, turn: sync::Mutex::new(()), freed: Notify::new(), clock }
     }
 
+    /// Sets other limits. The places that are taken stay taken, and what was sent counts on.
+    pub fn limit(&self, windows: &[Window], concurrency: Option<NonZeroUsize>) {
+        self.pace().limit(windows, concurrency);
+        self.freed.notify_one();
+    }
+
     /// Waits for its turn and then for places: one at least, `most` at most.
     async fn places(self: &Arc<Self>, most: NonZeroUsize) -> Vec<Place> {
         let _turn = self.turn.lock().await;
@@ -181,6 +187,16 @@ mod tests {
         let unused = draw(&budgets, count(2)).await;
         let (two, ()) = tokio::join!(draw(&budgets, count(2)), async { drop(unused) });
         assert_eq!((two.len(), begin.elapsed()), (2, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_hears_of_other_limits_and_what_was_sent_counts_under_them() {
+        let budgets = [budget(&[window(2, 3_600)], None)];
+        spend(draw(&budgets, count(2)).await);
+        let begin = time::Instant::now();
+        let widened = async { budgets[0].limit(&[window(5, 3_600)], None) };
+        let (three, ()) = tokio::join!(draw(&budgets, count(8)), widened);
+        assert_eq!((three.len(), begin.elapsed()), (3, Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]

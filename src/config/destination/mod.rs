@@ -107,6 +107,7 @@ fn read_one(
     sources: &[Source],
     reader: &mut Reader<'_>,
 ) -> Option<Destination> {
+    reader.begin(&section);
     let section = preset::complete(section, reader);
     let policy = guard::read(&section, reader);
     let auth = Auth::read(&section, policy, sources, reader);
@@ -138,6 +139,7 @@ fn read_one(
         max_age,
         retry,
         rules,
+        fingerprint: reader.fingerprint(),
     })
 }
 

@@ -56,7 +56,7 @@ fn report(field: &Field<'_>, flaw: CertificateFlaw, reader: &mut Reader<'_>) {
 fn read_file(field: &Field<'_>, example: &str, reader: &mut Reader<'_>) -> Option<Vec<u8>> {
     let path = field.text(example, reader)?;
     let path = reader.resolve(path);
-    let read = reader.environment().certificate_file(&path);
+    let read = reader.certificate_file(&path);
     let report = |error| {
         let help = "the user that runs the relay has to be able to read it";
         Problem::error(field.span(), format!("the file {} can't be read: {error}", path.display())).help(help)

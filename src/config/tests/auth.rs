@@ -163,7 +163,7 @@ fn private_addresses_are_allowed_until_they_are_not() {
 }
 
 /// A certificate for tests of files, and its key, as PEM.
-fn certified() -> (String, String) {
+pub(super) fn certified() -> (String, String) {
     let pair = rcgen::generate_simple_self_signed(["crm.example".to_owned()]).unwrap();
     (pem("CERTIFICATE", pair.cert.der()), pem("PRIVATE KEY", pair.signing_key.serialized_der()))
 }

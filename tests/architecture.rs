@@ -133,7 +133,7 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ),
     ("rustls", &["auth", "send"], "whether certificates are some; what a failed handshake is about"),
     ("schemars", &["admin"], "what the documents of the API look like"),
-    ("secrecy", &["transform", "auth", "config", "send"], "keeps secrets out of Debug and wipes them"),
+    ("secrecy", &["transform", "auth", "config", "send", "admin"], "keeps secrets out of Debug and wipes them"),
     (
         "serde_json",
         &["model", "template", "transform", "auth", "outcome", "config", "admin", "cli"],
@@ -142,11 +142,12 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "sha2",
-        &["model", "verify", "transform", "config", "cli"],
-        "deduplication, signatures, span ids, fingerprints, `explain`",
+        &["model", "verify", "transform", "config", "admin", "cli"],
+        "deduplication, signatures, span ids, fingerprints, the token, `explain`",
     ),
     ("sled", &["store"], "the index of the queue"),
     ("strsim", &["config"], "did you mean"),
+    ("subtle", &["admin"], "compares the token without telling how near a guess was"),
     ("tempfile", &["cli"], "the demo's queue; copies of an index that is looked over"),
     ("toml", &["config", "cli"], "reads the config; the demo writes one with a path in it"),
     ("tower", &["ingest"], "layers around the service"),

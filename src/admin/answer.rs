@@ -45,13 +45,13 @@ pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Result<Answe
 pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) detail: String,
-    /// The methods that would have been right, with a 405.
-    allow: Option<String>,
+    /// What the status wants to be said in a header.
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), allow: None }
+        Self { status, detail: detail.into(), header: None }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -62,9 +62,15 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
+        let challenge = HeaderValue::from_static("Bearer realm=\"atoms-relay\"");
+        Self { header: Some((header::WWW_AUTHENTICATE, challenge)), ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+    }
+
+    /// With the methods that would have been right.
     pub(super) fn method_not_allowed(allow: &str) -> Self {
-        let detail = format!("this address takes {allow} only");
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, detail, allow: Some(allow.to_owned()) }
+        let header = HeaderValue::try_from(allow).ok().map(|methods| (header::ALLOW, methods));
+        Self { header, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("this address takes {allow} only")) }
     }
 
     /// As an answer.
@@ -77,9 +83,7 @@ impl Problem {
         };
         let body = serde_json::to_vec(&view).unwrap_or_default();
         let mut answer = typed(self.status, HeaderValue::from_static("application/problem+json"), body.into());
-        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
-            answer.headers_mut().insert(header::ALLOW, allow);
-        }
+        answer.headers_mut().extend(self.header);
         answer
     }
 }

@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 use super::{
     Admin,
     answer::{Answer, Problem, json},
-    guard::{self, Nothing},
+    body::{self, Nothing},
     resource::Asked,
     selection::Action,
     view::{ConditionName, DestinationView, PauseRequest},
@@ -28,24 +28,24 @@ pub(super) enum Change {
 
 impl Admin {
     /// Does what was asked.
-    pub(super) async fn change(&self, what: Change, asked: &Asked, body: Incoming) -> Result<Answer, Problem> {
+    pub(super) async fn change(&self, what: Change, asked: &Asked, sent: Incoming) -> Result<Answer, Problem> {
         let Asked { named, headers, .. } = asked;
         match what {
-            Change::Pause => self.pause(&named.parsed()?, guard::read_json(headers, body).await?).await,
+            Change::Pause => self.pause(&named.parsed()?, body::read_json(headers, sent).await?).await,
             Change::Resume => {
-                let Nothing {} = guard::read_json(headers, body).await?;
+                let Nothing {} = body::read_json(headers, sent).await?;
                 self.resume(&named.parsed()?).await
             }
             Change::Retry => {
-                let Nothing {} = guard::read_json(headers, body).await?;
+                let Nothing {} = body::read_json(headers, sent).await?;
                 self.retry(named.parsed()?).await
             }
             Change::Replay => {
-                let done = self.apply(Action::Replay, guard::read_json(headers, body).await?).await?;
+                let done = self.apply(Action::Replay, body::read_json(headers, sent).await?).await?;
                 json(StatusCode::OK, &done)
             }
             Change::Discard => {
-                let done = self.apply(Action::Discard, guard::read_json(headers, body).await?).await?;
+                let done = self.apply(Action::Discard, body::read_json(headers, sent).await?).await?;
                 json(StatusCode::OK, &done)
             }
         }

@@ -3,12 +3,14 @@
 //! It reads the store and asks it to replay, discard and pause; what a destination is doing it learns through
 //! [`Controls`], so that no other flow is known here. Every answer is made of the types in [`view`].
 //!
-//! There is no authentication: the listener is for loopback only, and `guard` keeps out what a web page could make a
-//! browser send there. It serves no pages and never shows a credential.
+//! [`Guard`] says who may: everybody who can connect, or only who has a token; and it keeps out what a web page could make a
+//! browser send. TLS is left to a proxy. No answer shows a credential.
 
 mod answer;
+mod body;
 mod change;
 mod guard;
+mod listener;
 mod metrics;
 mod openapi;
 mod query;
@@ -24,8 +26,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-pub use self::server::serve;
 use self::view::DestinationView;
+pub use self::{guard::Guard, listener::Listener, server::serve};
 use crate::{
     breaker::Condition,
     clock::Clock,
@@ -40,6 +42,7 @@ pub struct Admin {
     clock: Clock,
     controls: Controls,
     metrics: Arc<Metrics>,
+    guard: Guard,
     started_at: Timestamp,
 }
 
@@ -54,11 +57,11 @@ pub struct Controls {
 }
 
 impl Admin {
-    /// Answers from `store` and `metrics`; the relay counts as started now.
+    /// Answers those whom `guard` lets in from `store` and `metrics`; the relay counts as started now.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Clock, controls: Controls, metrics: Arc<Metrics>) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Clock, controls: Controls, metrics: Arc<Metrics>, guard: Guard) -> Self {
         let started_at = clock.now();
-        Self { store, clock, controls, metrics, started_at }
+        Self { store, clock, controls, metrics, guard, started_at }
     }
 
     /// Every configured destination, and those that still have something in the store though the config doesn't name

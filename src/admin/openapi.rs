@@ -8,6 +8,7 @@ use schemars::{
 use serde_json::{Map, Value, json};
 
 use super::{
+    guard::Access,
     query::Parameter,
     routes::{Content, ROUTES, Route, What, json_of},
     view::ProblemView,
@@ -40,9 +41,11 @@ pub(super) fn document() -> Value {
     json!({
         "openapi": "3.1.0",
         "info": { "title": "atoms-relay", "version": env!("CARGO_PKG_VERSION"), "description": ABOUT },
+        "security": [{ "token": [] }],
         "paths": paths,
         "components": {
             "schemas": schemas.definitions(),
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
             "responses": { "Problem": {
                 "description": "What went wrong, and what to do",
                 "content": { "application/problem+json": { "schema": problem } },
@@ -75,6 +78,7 @@ impl Schemas {
             ("summary", Some(route.summary.into())),
             ("parameters", Some(self.parameters(route).into())),
             ("requestBody", body.map(|schema| json!({ "content": { "application/json": { "schema": schema } } }))),
+            ("security", (route.access == Access::Everyone).then(|| json!([]))),
             ("responses", Some(responses)),
         ];
         parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part?))).collect()

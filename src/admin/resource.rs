@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use super::{
     Admin,
     answer::{Answer, Problem},
-    guard,
+    listener::Caller,
     query::Query,
     routes::{Route, What},
 };
@@ -32,18 +32,15 @@ impl Named {
 }
 
 impl Admin {
-    /// Answers a request, whatever it is.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
-        self.try_answer(request).await.unwrap_or_else(Problem::into_answer)
+    /// Answers a request of `caller`, whatever it is.
+    pub(super) async fn answer(&self, request: Request<Incoming>, caller: Caller) -> Answer {
+        self.try_answer(request, caller).await.unwrap_or_else(Problem::into_answer)
     }
 
-    async fn try_answer(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+    async fn try_answer(&self, request: Request<Incoming>, caller: Caller) -> Result<Answer, Problem> {
         let (head, body) = request.into_parts();
-        let host = guard::check_host(&head.headers)?;
         let (route, named) = Route::of(&head.method, head.uri.path())?;
-        if let What::Change(_) = route.what {
-            guard::check_origin(&head.headers, &host)?;
-        }
+        self.guard.check(&head.headers, caller, route.access)?;
         let query = Query::parse(head.uri.query(), route.parameters)?;
         let asked = Asked { named: Named(named), query, headers: head.headers };
         match route.what {

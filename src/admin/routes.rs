@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use super::{
     answer::Problem,
+    body::Nothing,
     change::Change,
-    guard::Nothing,
+    guard::Access,
     query::{DELIVERY_STATE, DESTINATION, EVENT_FILTERS, EVENT_STATE, PAGING, Parameter, VERBOSE},
     read::Read,
     view::{
@@ -22,9 +23,10 @@ use super::{
 
 /// All of them, in the order in which people read about them.
 pub(super) const ROUTES: &[Route] = &[
-    Route::read("/healthz", Read::Health, "Whether the process answers", TEXT),
+    Route::read("/healthz", Read::Health, "Whether the process answers", TEXT).open_to_all(),
     Route::read("/readyz", Read::Readiness, "Whether events are taken, and if not, why", json::<ReadinessView>())
-        .with(&[&[VERBOSE]]),
+        .with(&[&[VERBOSE]])
+        .open_to_all(),
     Route::read("/metrics", Read::Metrics, "The metrics, as OpenMetrics or in Prometheus' older format", TEXT),
     Route::read("/api/v1/openapi.json", Read::OpenApi, "This document", json::<Map<String, Value>>()),
     Route::read("/api/v1/status", Read::Status, "How the relay and its destinations are", json::<StatusView>()),
@@ -98,6 +100,8 @@ pub(super) struct Route {
     pub(super) takes: Option<SchemaOf>,
     /// What it answers when all went well.
     pub(super) answer: Content,
+    /// Who may ask.
+    pub(super) access: Access,
 }
 
 /// What an answer holds.
@@ -133,17 +137,23 @@ pub(super) enum What {
 
 impl Route {
     const fn read(pattern: &'static str, what: Read, summary: &'static str, answer: Content) -> Self {
-        Self { pattern, what: What::Read(what), summary, parameters: &[], takes: None, answer }
+        let access = Access::TokenHolders;
+        Self { pattern, what: What::Read(what), summary, parameters: &[], takes: None, answer, access }
     }
 
     /// A change that takes a `Q` and answers with an `A`.
     const fn change<Q: JsonSchema, A: JsonSchema>(pattern: &'static str, what: Change, summary: &'static str) -> Self {
         let (takes, answer) = (Some(json_of::<Q> as SchemaOf), json::<A>());
-        Self { pattern, what: What::Change(what), summary, parameters: &[], takes, answer }
+        let access = Access::TokenHolders;
+        Self { pattern, what: What::Change(what), summary, parameters: &[], takes, answer, access }
     }
 
     const fn with(self, parameters: &'static [&'static [Parameter]]) -> Self {
         Self { parameters, ..self }
+    }
+
+    const fn open_to_all(self) -> Self {
+        Self { access: Access::Everyone, ..self }
     }
 
     /// The route that a request is for, and what its path has in the place of the pattern's parameter.

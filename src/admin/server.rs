@@ -8,13 +8,15 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Admin;
+use super::{
+    Admin,
+    listener::{Caller, Listener, Stream},
+};
 
 /// Connections at a time. People and probes need a handful; more would take file descriptors from the public side.
 const MAX_CONNECTIONS: usize = 64;
@@ -26,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers requests on `listener` until `stop`, then lets those under way finish for two seconds.
-pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: CancellationToken) {
+pub async fn serve(listener: Listener, admin: Arc<Admin>, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
@@ -34,8 +36,8 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: CancellationT
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, Arc::clone(&admin), graceful.watcher()));
+                Ok((stream, caller)) => {
+                    connections.spawn(converse(stream, caller, Arc::clone(&admin), graceful.watcher()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the admin listener can't accept a connection");
@@ -51,10 +53,10 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: CancellationT
     connections.shutdown().await;
 }
 
-async fn converse(stream: TcpStream, admin: Arc<Admin>, watcher: Watcher) {
+async fn converse(stream: Stream, caller: Caller, admin: Arc<Admin>, watcher: Watcher) {
     let service = service_fn(move |request| {
         let admin = Arc::clone(&admin);
-        async move { Ok::<_, Infallible>(admin.answer(request).await) }
+        async move { Ok::<_, Infallible>(admin.answer(request, caller).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

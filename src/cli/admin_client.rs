@@ -1,24 +1,34 @@
 //! Talks to the admin API of a running relay: plain HTTP/1.1, one connection for each question.
 //!
-//! Not for the internet: the admin listener stands on loopback, or at the end of a tunnel. Requests to receivers of
-//! events go through [`crate::send`].
+//! Not for the internet: the admin listener stands on loopback or on a Unix socket, or at the end of a tunnel. Requests to
+//! receivers of events go through [`crate::send`].
 
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use std::{
+    fmt, fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::{net::TcpStream, time::timeout};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
+use tokio_util::either::Either;
 use url::{Position, Url};
 
 use super::{
     failure::{Exit, Failure},
     text::harmless,
 };
-use crate::admin::view::{PageView, ReadinessView};
+use crate::admin::view::{PageView, ProblemView, ReadinessView};
 
 /// How long to wait for a connection: on loopback it stands at once or never.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -29,22 +39,63 @@ const MAX_ANSWER: usize = 256 * 1024 * 1024;
 /// Items that a page may have at most.
 const MAX_PAGE: usize = 500;
 
-/// Where an admin API is: `http://127.0.0.1:9090`.
+/// Where an admin API is: `http://127.0.0.1:9090`, or `unix:/run/atoms-relay/admin.sock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AdminAddress(Url);
+pub(super) enum AdminAddress {
+    Network(Url),
+    Socket(PathBuf),
+}
 
 impl FromStr for AdminAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let url: Url = text.parse().map_err(|error| format!("{error}: write it like http://127.0.0.1:9090"))?;
-        if url.scheme() != "http" || !url.has_host() {
-            return Err("it has to begin with http://: the admin API is on loopback, without TLS".to_owned());
+        match text.strip_prefix("unix:") {
+            Some("") => Err("give the path of the socket: unix:/run/atoms-relay/admin.sock".to_owned()),
+            Some(path) => Ok(Self::Socket(path.into())),
+            None => network(text).map(Self::Network),
         }
-        if url.path() != "/" || url.query().is_some() {
-            return Err("give host and port only: the rest is the same for every relay".to_owned());
+    }
+}
+
+fn network(text: &str) -> Result<Url, String> {
+    let forms = "write it like http://127.0.0.1:9090 or unix:/run/atoms-relay/admin.sock";
+    let url: Url = text.parse().map_err(|error| format!("{error}: {forms}"))?;
+    if url.scheme() != "http" || !url.has_host() {
+        return Err(format!("{forms}: there is no TLS on the way to the admin API, from afar use an SSH tunnel"));
+    }
+    if url.path() != "/" || url.query().is_some() {
+        return Err("give host and port only: the rest is the same for every relay".to_owned());
+    }
+    Ok(url)
+}
+
+impl AdminAddress {
+    /// What the `Host` header says.
+    fn host(&self) -> &str {
+        match self {
+            Self::Network(url) => &url[Position::BeforeHost..Position::AfterPort],
+            Self::Socket(_) => "localhost",
         }
-        Ok(Self(url))
+    }
+
+    async fn connect(&self) -> io::Result<Stream> {
+        match self {
+            Self::Network(url) => {
+                let addresses: Vec<SocketAddr> = url.socket_addrs(|| None)?;
+                TcpStream::connect(addresses.as_slice()).await.map(Either::Left)
+            }
+            Self::Socket(path) => UnixStream::connect(path).await.map(Either::Right),
+        }
+    }
+}
+
+impl fmt::Display for AdminAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(url) => f.write_str(url.as_str().trim_end_matches('/')),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 
@@ -71,18 +122,44 @@ impl Question {
         self.parameters.extend(value.map(|value| (name, value.to_string())));
         self
     }
+
+    /// Path and query.
+    fn target(&self) -> Result<String, url::ParseError> {
+        let mut url = Url::parse("http://localhost")?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(&self.segments);
+        }
+        if !self.parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.parameters);
+        }
+        Ok(url[Position::BeforePath..Position::AfterQuery].to_owned())
+    }
+}
+
+/// The `Authorization` of who has the token in a file. White space around it doesn't count.
+fn authorization(token_file: &Path) -> Result<HeaderValue, Failure> {
+    let wrong = |exit, why: &str| {
+        Failure::new(exit, format_args!("the token file {} can't be used: {why}", token_file.display()))
+    };
+    let text = fs::read_to_string(token_file).map_err(|error| wrong(Exit::Io, &error.to_string()))?;
+    let value = HeaderValue::try_from(format!("Bearer {}", text.trim())).ok();
+    let value = value.filter(|_| !text.trim().is_empty());
+    let mut value = value.ok_or_else(|| wrong(Exit::Data, "it has to hold the token on one line, and nothing else"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// An admin API.
 #[derive(Debug, Clone)]
 pub(super) struct AdminClient {
     address: AdminAddress,
+    token_file: Option<PathBuf>,
 }
 
 impl AdminClient {
-    /// The API at an address. Nothing is sent yet.
-    pub(super) fn new(address: AdminAddress) -> Self {
-        Self { address }
+    /// The API at an address, whose token is in a file where it wants one. Nothing is read or sent yet.
+    pub(super) fn new(address: AdminAddress, token_file: Option<PathBuf>) -> Self {
+        Self { address, token_file }
     }
 
     /// Asks for something and reads the answer.
@@ -136,20 +213,16 @@ impl AdminClient {
     }
 
     fn request(&self, method: Method, question: &Question, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut url = self.address.0.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().extend(&question.segments);
-        }
-        if !question.parameters.is_empty() {
-            url.query_pairs_mut().extend_pairs(&question.parameters);
-        }
-        let request = Request::builder()
+        let target = question.target().map_err(|error| Failure::new(Exit::Software, error))?;
+        let mut request = Request::builder()
             .method(method)
-            .uri(&url[Position::BeforePath..Position::AfterQuery])
-            .header(header::HOST, &url[Position::BeforeHost..Position::AfterPort])
-            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(Full::new(body));
-        request.map_err(|error| Failure::new(Exit::Software, error))
+            .uri(target)
+            .header(header::HOST, self.address.host())
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(file) = &self.token_file {
+            request = request.header(header::AUTHORIZATION, authorization(file)?);
+        }
+        request.body(Full::new(body)).map_err(|error| Failure::new(Exit::Software, error))
     }
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Failure> {
@@ -165,17 +238,15 @@ impl AdminClient {
             .map_err(|error| self.unavailable(&error.to_string()))
     }
 
-    async fn connect(&self) -> Result<TcpStream, Failure> {
-        let addresses: Vec<SocketAddr> =
-            self.address.0.socket_addrs(|| None).map_err(|error| self.unavailable(&error.to_string()))?;
-        let connected = timeout(CONNECT_DEADLINE, TcpStream::connect(addresses.as_slice())).await;
+    async fn connect(&self) -> Result<Stream, Failure> {
+        let connected = timeout(CONNECT_DEADLINE, self.address.connect()).await;
         connected
             .map_err(|_| self.unavailable("no connection in time"))?
             .map_err(|error| self.unavailable(&error.to_string()))
     }
 
     fn unavailable(&self, why: &str) -> Failure {
-        let address = self.address.0.as_str().trim_end_matches('/');
+        let address = &self.address;
         // The number of an operating system's error helps nobody.
         let why = why.split_once(" (os error").map_or(why, |(words, _)| words);
         Failure::new(
@@ -183,22 +254,35 @@ impl AdminClient {
             format_args!(
                 "no answer from the admin API at {address}: {why}\n\
                  Is the relay running? `atoms-relay serve` starts it; if its `admin.listen` is another address, give it \
-                 with `--admin http://HOST:PORT`."
+                 with `--admin`."
             ),
         )
     }
 
+    fn locked_out(&self) -> Failure {
+        let address = &self.address;
+        let words = match &self.token_file {
+            Some(file) => format!(
+                "the admin API at {address} doesn't know the token in {}: compare it with `token` under [admin] in the \
+                 relay's configuration",
+                file.display()
+            ),
+            None => format!(
+                "the admin API at {address} answers only who has its token\n\
+                 Give the file that holds it with `--token-file FILE`, or in the variable ATOMS_RELAY_TOKEN_FILE."
+            ),
+        };
+        Failure::new(Exit::Unavailable, words)
+    }
+
     fn refused(&self, status: StatusCode, body: &[u8]) -> Failure {
-        #[derive(Deserialize)]
-        struct Problem {
-            detail: String,
-        }
         let exit = match status {
             StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => Exit::Data,
             StatusCode::INTERNAL_SERVER_ERROR => Exit::Software,
             _ => Exit::Unavailable,
         };
-        match serde_json::from_slice::<Problem>(body) {
+        match serde_json::from_slice::<ProblemView>(body) {
+            Ok(_) if status == StatusCode::UNAUTHORIZED => self.locked_out(),
             Ok(problem) => Failure::new(exit, harmless(&problem.detail)),
             Err(_) => self.unavailable(&format!("{status}, and not in the words of a relay")),
         }
@@ -207,7 +291,7 @@ impl AdminClient {
 
 /// Sends a request and reads the whole answer. The connection is driven beside it and ends with it.
 #[expect(clippy::disallowed_methods, reason = "the answer is limited here, the one place of this room that reads one")]
-async fn exchange(stream: TcpStream, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), BoxError> {
+async fn exchange(stream: Stream, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), BoxError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let answer = async move {
         let answer: Response<_> = sender.send_request(request).await?;
@@ -218,6 +302,9 @@ async fn exchange(stream: TcpStream, request: Request<Full<Bytes>>) -> Result<(S
     let (answer, _ended) = tokio::join!(answer, connection);
     answer
 }
+
+/// A connection of either kind.
+type Stream = Either<TcpStream, UnixStream>;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -235,21 +322,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_admin_address_is_host_and_port() {
-        assert!("http://127.0.0.1:9090".parse::<AdminAddress>().is_ok());
-        assert!("http://[::1]:9090/".parse::<AdminAddress>().is_ok());
-        for wrong in ["127.0.0.1:9090", "https://localhost", "http://localhost/api", "http://localhost/?a=b", "unix:/x"]
-        {
+    fn an_admin_address_is_host_and_port_or_a_socket() {
+        for (text, shown) in [
+            ("http://127.0.0.1:9090", "http://127.0.0.1:9090"),
+            ("http://[::1]:9090/", "http://[::1]:9090"),
+            ("unix:/run/atoms-relay/admin.sock", "unix:/run/atoms-relay/admin.sock"),
+        ] {
+            assert_eq!(text.parse::<AdminAddress>().unwrap().to_string(), shown);
+        }
+        for wrong in ["127.0.0.1:9090", "https://localhost", "http://localhost/api", "http://localhost/?a=b", "unix:"] {
             assert!(wrong.parse::<AdminAddress>().is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn values_in_a_question_are_escaped() {
-        let client = AdminClient::new("http://localhost:9090".parse().unwrap());
+        let client = AdminClient::new("http://localhost:9090".parse().unwrap(), None);
         let question = Question::new(["events", "a/b"]).with("agent", Some("x&y=z")).with("call", None::<&str>);
         let request = client.request(Method::GET, &question, Bytes::new()).unwrap();
         assert_eq!(request.uri(), "/api/v1/events/a%2Fb?agent=x%26y%3Dz");
         assert_eq!(request.headers()[header::HOST], "localhost:9090");
+        assert!(!request.headers().contains_key(header::AUTHORIZATION));
+    }
+
+    #[test]
+    fn a_token_stands_alone_in_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            fs::write(file.path(), text).unwrap();
+            authorization(file.path())
+        };
+        let value = read("open-sesame\n").unwrap();
+        assert_eq!(value, "Bearer open-sesame");
+        assert!(!format!("{value:?}").contains("sesame"));
+        for wrong in ["", "\n", "open\nsesame"] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

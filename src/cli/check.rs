@@ -121,10 +121,8 @@ fn grade(warnings: &Problems) -> String {
 
 fn rows(config: &Config) -> Vec<[String; 3]> {
     let row = |what: &str, which: &str, how: String| [what.to_owned(), which.to_owned(), how];
-    let mut rows = vec![
-        row("admin", "", format!("http://{}", config.admin.listen)),
-        row("queue", "", config.queue.path.display().to_string()),
-    ];
+    let mut rows =
+        vec![row("admin", "", config.admin.listen.url()), row("queue", "", config.queue.path.display().to_string())];
     let origin = config.server.listen;
     rows.extend(
         config

@@ -81,9 +81,12 @@ struct Common {
     /// The configuration; without it `relay.toml`, then `/etc/atoms-relay/relay.toml`.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The admin API of a running relay.
-    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    /// The admin API of a running relay; for a Unix socket such as `unix:/run/atoms-relay/admin.sock`.
+    #[arg(long, global = true, value_name = "URL", env = "ATOMS_RELAY_ADMIN", default_value = "http://127.0.0.1:9090")]
     admin: AdminAddress,
+    /// The file that holds the token of that API, where it has one.
+    #[arg(long, global = true, value_name = "FILE", env = "ATOMS_RELAY_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
     /// Answer in JSON: one document, or one line for each item of a list.
     #[arg(long, global = true)]
     json: bool,
@@ -136,17 +139,19 @@ struct Session {
     clock: Clock,
     config: Option<PathBuf>,
     admin: AdminAddress,
+    token_file: Option<PathBuf>,
 }
 
 impl Session {
     fn new(common: Common) -> Self {
         let format = if common.json { Format::Json } else { Format::Text };
         let console = Console::new(format, colour_of(&std::io::stdout()));
-        Self { console, clock: Clock::system(), config: common.config, admin: common.admin }
+        let Common { config, admin, token_file, .. } = common;
+        Self { console, clock: Clock::system(), config, admin, token_file }
     }
 
     fn admin(&self) -> AdminClient {
-        AdminClient::new(self.admin.clone())
+        AdminClient::new(self.admin.clone(), self.token_file.clone())
     }
 
     /// The configuration; what is wrong with it has been said when there is none. Its warnings are for `check` and `serve`

@@ -14,7 +14,7 @@ use super::{
     table::Tone,
 };
 use crate::{
-    config::{Colour, Config, Environment, ProcessEnvironment},
+    config::{Colour, Config, Endpoint, Environment, ProcessEnvironment},
     model::Name,
     relay::{Relay, StartError},
     store::embedded::OpenError,
@@ -33,7 +33,7 @@ pub(super) struct ServeArgs {
 #[derive(Debug, Serialize)]
 struct StartView {
     public_address: SocketAddr,
-    admin_address: SocketAddr,
+    admin_address: Endpoint,
     queue: String,
     sources: Vec<SourceView>,
     destinations: Vec<DestinationView>,
@@ -60,7 +60,7 @@ pub(super) async fn run(args: ServeArgs, session: &Session) -> Result<(), Failur
     let mut signals = Signals::listen()?;
     let mut view = StartView::of(&config);
     let relay = Relay::start(config, session.clock.clone()).await.map_err(refused)?;
-    (view.public_address, view.admin_address) = (relay.public_address(), relay.admin_address());
+    (view.public_address, view.admin_address) = (relay.public_address(), relay.admin_address().clone());
     session.console.show(&view, words)?;
     until_stopped(relay, &mut signals).await
 }
@@ -166,7 +166,7 @@ impl StartView {
             .map(|destination| DestinationView { name: destination.name.clone(), request: destination.target.shown() });
         Self {
             public_address: config.server.listen,
-            admin_address: config.admin.listen,
+            admin_address: config.admin.listen.clone(),
             queue: config.queue.path.display().to_string(),
             sources: sources.collect(),
             destinations: destinations.collect(),
@@ -182,6 +182,6 @@ fn words(view: &StartView, colour: Colour) -> String {
     lines.extend(view.sources.iter().map(|source| fact("source", url(source))));
     lines.extend(view.destinations.iter().map(|one| fact("destination", format!("{} ({})", one.request, one.name))));
     lines.push(fact("queue", view.queue.clone()));
-    lines.push(fact("admin", format!("http://{}", view.admin_address)));
+    lines.push(fact("admin", view.admin_address.url()));
     lines.join("\n")
 }

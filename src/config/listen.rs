@@ -1,12 +1,84 @@
 //! Addresses to listen on.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use serde::{Serialize, Serializer};
 
 use super::{
     field::Field,
     problem::{Problem, Span},
     reader::Reader,
 };
+
+/// How the path of a Unix socket is told from an address.
+const SOCKET_PREFIX: &str = "unix:";
+const SOCKET_EXAMPLE: &str = "\"unix:/run/atoms-relay/admin.sock\"";
+
+/// In bytes. The system takes 107; the relay makes a new socket beside the old one, under a name that is longer by one.
+const MAX_SOCKET_PATH: usize = 106;
+
+/// Where the admin listener can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An address of this machine.
+    Network(SocketAddr),
+    /// A Unix socket at this path.
+    Socket(PathBuf),
+}
+
+impl Endpoint {
+    /// The address in the network, if that is what it is.
+    #[must_use]
+    pub fn network(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Network(address) => Some(*address),
+            Self::Socket(_) => None,
+        }
+    }
+
+    /// What `--admin` takes.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Network(address) => format!("http://{address}"),
+            Self::Socket(_) => self.to_string(),
+        }
+    }
+
+    /// Whether other machines may reach it.
+    pub(super) fn is_beyond_this_machine(&self) -> bool {
+        self.network().is_some_and(|address| !address.ip().is_loopback())
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(address) => address.fmt(f),
+            Self::Socket(path) => write!(f, "{SOCKET_PREFIX}{}", path.display()),
+        }
+    }
+}
+
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Reads the path of a Unix socket; `None` when the text is something else, and then nothing is said of it.
+pub(super) fn read_socket(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let path = field.value().as_str()?.strip_prefix(SOCKET_PREFIX)?;
+    field.text(SOCKET_EXAMPLE, reader);
+    let resolved = reader.resolve(path);
+    if path.is_empty() || path.ends_with('/') {
+        reader.report(field.error("names no file after `unix:`", SOCKET_EXAMPLE));
+    } else if resolved.as_os_str().len() > MAX_SOCKET_PATH {
+        let message = format!("names a path of more than {MAX_SOCKET_PATH} bytes, which no socket can have");
+        reader.report(field.error(message, SOCKET_EXAMPLE));
+    }
+    Some(resolved)
+}
 
 /// An address to listen on, and where the file says so; no span for a default.
 #[derive(Debug, Clone)]

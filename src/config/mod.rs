@@ -44,11 +44,15 @@ use std::{
     time::Duration,
 };
 
+use http::uri::Authority;
+use secrecy::SecretString;
+
 pub use self::{
     budget::Budget,
     destination::{PRESETS, Preset},
     environment::{Environment, FixedEnvironment, ProcessEnvironment, SecretFile},
     fingerprint::Fingerprint,
+    listen::Endpoint,
     load::{DEFAULT_PATHS, LoadError, load, locate},
     problem::{Position, Problem, Problems, Severity},
     render::Colour,
@@ -106,10 +110,14 @@ pub struct Server {
 }
 
 /// Where people and their tools look in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Admin {
-    /// The address, on loopback; port 0 lets the system choose one.
-    pub listen: SocketAddr,
+    /// Where; port 0 lets the system choose one. Beyond this machine there is a `token`.
+    pub listen: Endpoint,
+    /// What those have to know who look in; without one, who can connect may.
+    pub token: Option<SecretString>,
+    /// Names by which it is called, apart from those of its own address.
+    pub names: Vec<Authority>,
 }
 
 /// Where events are kept, and for how long.

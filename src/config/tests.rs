@@ -32,6 +32,7 @@ fn environment() -> FixedEnvironment {
     FixedEnvironment::default()
         .with_variable("ATOMS_WEBHOOK_SECRET", SECRET)
         .with_variable("CRM_TOKEN", "crm-token-0123456789")
+        .with_variable("ADMIN_TOKEN", "admin-token-0123456789")
         .with_variable("CRM_URL", "https://crm.internal.example/api/calls")
         .with_variable("CHAT_URL", "https://chat.example/hooks/calls")
         .with_variable("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xYz1xYz2xYz3xYz4xYz5")

@@ -1,8 +1,9 @@
 //! Why a relay doesn't start, and why one ends.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
 use crate::{
+    config::Endpoint,
     model::Name,
     send::ClientError,
     store::{StoreError, embedded::OpenError},
@@ -17,7 +18,7 @@ pub enum StartError {
         /// The setting that names it.
         setting: &'static str,
         /// The address.
-        address: SocketAddr,
+        address: Endpoint,
         /// What the system said.
         source: io::Error,
     },

@@ -20,11 +20,11 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::error::{RelayError, StartError};
-use self::listen::listen;
+use self::listen::{listen, listen_for_people};
 use crate::{
-    admin::{self, Admin, Controls},
+    admin::{self, Admin, Controls, Guard},
     clock::Clock,
-    config::Config,
+    config::{Config, Endpoint},
     dispatch::Dispatch,
     ingest::{self, Ingest},
     store::Store,
@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(25);
 /// A relay that has started.
 pub struct Relay {
     public: SocketAddr,
-    admin: SocketAddr,
+    admin: Endpoint,
     store: Arc<dyn Store>,
     dispatch: Dispatch,
     /// The listener that takes events.
@@ -57,7 +57,8 @@ impl Relay {
     /// [`StartError`]; nothing runs then.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let (public_listener, public) = listen("server.listen", config.server.listen).await?;
-        let (admin_listener, admin) = listen("admin.listen", config.admin.listen).await?;
+        let (admin_listener, admin) = listen_for_people(config.admin.listen).await?;
+        let guard = Guard::new(config.admin.token.as_ref(), config.admin.names);
         let mut metrics = Metrics::new(clock.now());
         let store = queue::open(&config.queue, &clock, &mut metrics).await?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
@@ -74,7 +75,7 @@ impl Relay {
         let routes = Arc::clone(&routes.borrow());
         let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), Arc::clone(&metrics));
         let controls = controls(&dispatch, &stop);
-        let answers = Admin::new(Arc::clone(&store), clock, controls, metrics);
+        let answers = Admin::new(Arc::clone(&store), clock, controls, metrics, guard);
 
         let answers = tracked(admin::serve(admin_listener, Arc::new(answers), stop_admin.clone()));
         let ingest = tracked(ingest::serve(public_listener, Arc::new(ingest), stop.clone()));
@@ -89,8 +90,8 @@ impl Relay {
 
     /// Where people's questions are answered.
     #[must_use]
-    pub fn admin_address(&self) -> SocketAddr {
-        self.admin
+    pub fn admin_address(&self) -> &Endpoint {
+        &self.admin
     }
 
     /// Works until `stop` is ready, or until the store fails; then ends in good order.

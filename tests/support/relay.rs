@@ -32,7 +32,8 @@ impl WholeRelay {
     pub async fn start_in(directory: TempDir, config: &str) -> Self {
         let config = parse(&(beginning(directory.path()) + config));
         let relay = within("starting", Relay::start(config, Clock::system())).await.unwrap();
-        let (public, admin, stop) = (relay.public_address(), relay.admin_address(), CancellationToken::new());
+        let (public, admin, stop) =
+            (relay.public_address(), relay.admin_address().network().unwrap(), CancellationToken::new());
         let mut running = JoinSet::new();
         running.spawn(relay.run_until(stop.clone().cancelled_owned()));
         Self { public, admin, directory, stop, running }

@@ -8,6 +8,7 @@ mod support;
 mod admin_api;
 mod canaries;
 mod commands;
+mod doors;
 mod metrics;
 mod openapi;
 mod site;

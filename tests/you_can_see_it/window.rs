@@ -9,7 +9,7 @@ use std::{
 };
 
 use atoms_relay::{
-    admin::{self, Admin, Controls},
+    admin::{self, Admin, Controls, Guard, Listener},
     breaker::Condition,
     clock::Clock,
     model::{Attempt, DeadReason, EventId, Name, Order, Outcome, Timestamp, Verdict},
@@ -18,7 +18,6 @@ use atoms_relay::{
 use serde_json::Value;
 use tokio::{
     io::AsyncWriteExt,
-    net::TcpListener,
     process::Command,
     task::{JoinSet, yield_now},
 };
@@ -55,8 +54,13 @@ impl Window {
 
     /// Looks into a receiver, and tells the time by `clock`.
     pub(crate) async fn over(receiver: Receiver, clock: Clock) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        Self::guarded(receiver, clock, Guard::default()).await
+    }
+
+    /// Looks into a receiver, and lets those in whom `guard` does.
+    pub(crate) async fn guarded(receiver: Receiver, clock: Clock, guard: Guard) -> Self {
+        let listener = Listener::on_network("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.address().unwrap();
         let conditions = Arc::new(Mutex::new(BTreeMap::from([(crm(), Condition::Flowing)])));
         let (resumed, stopping) = (Arc::<Mutex<Vec<Name>>>::default(), CancellationToken::new());
         let controls = Controls {
@@ -76,7 +80,7 @@ impl Window {
             }),
             stopping: stopping.clone(),
         };
-        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), clock, controls, metrics()));
+        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), clock, controls, metrics(), guard));
         let mut serving = JoinSet::new();
         serving.spawn(admin::serve(listener, admin, CancellationToken::new()));
         Self { receiver, address, stopping, conditions, resumed, _serving: serving }

@@ -64,8 +64,8 @@ impl Play {
     ) -> Result<Self, Failure> {
         let bug = |error: String| Failure::new(Exit::Software, error);
         let webhook = format!("http://{}/webhook", relay.public_address());
-        let admin_url = format!("http://{}", relay.admin_address());
-        let admin = AdminClient::new(admin_url.parse().map_err(bug)?);
+        let admin_url = relay.admin_address().url();
+        let admin = AdminClient::new(admin_url.parse().map_err(bug)?, None);
         let webhook = webhook.parse().map_err(|error: url::ParseError| bug(error.to_string()))?;
         Ok(Self { webhook, admin, admin_url, verifier, secret, clock: session.clock.clone(), story })
     }

@@ -14,6 +14,7 @@ fn check_line(header: &str, line: &str, expected: &str) {
 }
 
 const SERVER: &str = "[server]";
+const ADMIN: &str = "[admin]";
 const QUEUE: &str = "[queue]";
 const SOURCE: &str = "[source.atoms]";
 const DESTINATION: &str = "[destination.crm]";
@@ -63,7 +64,6 @@ fn an_unknown_key_is_told_what_it_may_have_meant() {
 fn a_key_of_a_later_version_says_so() {
     for (header, line) in [
         (SERVER, "tls = { cert = \"a\", key = \"b\" }"),
-        ("[admin]", "token = { env = \"CRM_TOKEN\" }"),
         ("[calls]", "deadline = \"30m\""),
         ("[atoms]", "base_url = \"https://x\""),
         ("[alerts]", "to = [\"crm\"]"),
@@ -245,13 +245,60 @@ fn both_listeners_cannot_have_one_address() {
 }
 
 #[test]
-fn the_admin_listener_stays_on_this_machine() {
+fn beyond_this_machine_the_admin_listener_wants_a_token() {
     check_line(
-        "[admin]",
+        ADMIN,
         "listen = \"0.0.0.0:9191\"",
-        "error: \"0.0.0.0:9191\" | the admin listener has no password in this version, so it has to stay on this machine | write `listen = \"127.0.0.1:9191\"`",
+        "error: \"0.0.0.0:9191\" | whoever can reach 0.0.0.0:9191 could see and steer the relay, for [admin] has no `token` | add `token = { file = \"/etc/atoms-relay/admin-token\" }`, or listen on a loopback address or on a Unix socket",
     );
-    assert!(problems(&minimal_with_line("[admin]", "listen = \"[::1]:9191\"")).is_empty());
+    for fine in [
+        "listen = \"[::1]:9191\"",
+        "listen = \"unix:admin.sock\"",
+        "listen = \"0.0.0.0:9191\"\ntoken = { env = \"ADMIN_TOKEN\" }\nnames = [\"relay.internal\", \"relay.example:8443\"]",
+    ] {
+        assert!(problems(&minimal_with_line(ADMIN, fine)).is_empty(), "{fine}");
+    }
+    let config = valid(&minimal_with_line(ADMIN, "listen = \"unix:/run/atoms-relay/admin.sock\""));
+    assert_eq!(config.admin.listen.to_string(), "unix:/run/atoms-relay/admin.sock");
+}
+
+#[test]
+fn a_token_that_nobody_can_send_or_anybody_can_guess_is_told() {
+    let told_of = |token: &str| {
+        let environment = environment().with_variable("ADMIN_TOKEN", token);
+        let text = minimal_with_line(ADMIN, "token = { env = \"ADMIN_TOKEN\" }");
+        let problems = Config::parse("relay.toml", &text, &environment);
+        let problems = problems.map_or_else(|problems| problems, |config| config.warnings);
+        assert!(!problems.to_string().contains(token), "{problems}");
+        problems.iter().map(|problem| show(&text, problem) + "\n").collect::<String>()
+    };
+    assert!(
+        told_of("open sesame, please")
+            .contains("`token` holds something that can't stand in an `Authorization` header")
+    );
+    assert_eq!(
+        told_of("open-sesame"),
+        "warning: { env = \"ADMIN_TOKEN\" } | this token has less than 16 characters, so it can be guessed | make one with `openssl rand -hex 32`\n"
+    );
+}
+
+#[test]
+fn sockets_and_names_that_cannot_be_are_told() {
+    check_line(
+        ADMIN,
+        "listen = \"unix:\"",
+        "error: \"unix:\" | `listen` names no file after `unix:` | write `listen = \"unix:/run/atoms-relay/admin.sock\"`",
+    );
+    let long = format!("listen = \"unix:/run/{}\"", "x".repeat(102));
+    assert!(
+        told(&minimal_with_line(ADMIN, &long))
+            .contains("`listen` names a path of more than 106 bytes, which no socket can have")
+    );
+    check_line(
+        ADMIN,
+        "names = [\"https://relay.internal/\"]",
+        "error: \"https://relay.internal/\" | `https://relay.internal/` is not the name of a host | write the name by which browsers and tools call it: `names = [\"relay.internal\"]`",
+    );
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub mod outcome;
 pub mod retry;
 pub mod rate;
 pub mod breaker;
+pub mod alert;
 pub mod config;
 
 pub mod clock;

@@ -51,6 +51,7 @@ const ROOMS: &[Room] = &[
     ("retry", Decisions, &["model", "outcome"]),
     ("rate", Decisions, &["model"]),
     ("breaker", Decisions, &["model", "outcome", "retry"]),
+    ("alert", Decisions, &["breaker", "model", "rate"]),
     (
         "config",
         Decisions,
@@ -136,9 +137,9 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("secrecy", &["transform", "auth", "config", "send", "admin"], "keeps secrets out of Debug and wipes them"),
     (
         "serde_json",
-        &["model", "template", "transform", "auth", "outcome", "config", "admin", "cli"],
-        "envelopes; JSON with texts to fill in, read and written; token answers; what rules see; the documents of the admin \
-         API, written and read",
+        &["model", "template", "transform", "auth", "outcome", "alert", "config", "admin", "cli"],
+        "envelopes; JSON with texts to fill in, read and written; token answers; what rules see; alerts; the documents of \
+         the admin API, written and read",
     ),
     (
         "sha2",

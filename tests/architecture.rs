@@ -67,7 +67,7 @@ const ROOMS: &[Room] = &[
         Flows,
         &["breaker", "clock", "model", "outcome", "rate", "retry", "route", "send", "store", "telemetry", "transform"],
     ),
-    ("admin", Flows, &["breaker", "clock", "model", "store", "telemetry"]),
+    ("admin", Flows, &["breaker", "clock", "model", "route", "store", "telemetry"]),
     (
         "relay",
         Composition,

@@ -41,7 +41,7 @@ impl Admin {
                 self.retry(named.parsed()?).await
             }
             Change::Replay => {
-                let done = self.apply(Action::Replay, body::read_json(headers, sent).await?).await?;
+                let done = self.replay(body::read_json(headers, sent).await?).await?;
                 json(StatusCode::OK, &done)
             }
             Change::Discard => {

@@ -8,6 +8,7 @@
 
 mod answer;
 mod body;
+mod calls;
 mod change;
 mod guard;
 mod listener;
@@ -15,6 +16,7 @@ mod metrics;
 mod openapi;
 mod query;
 mod read;
+mod replay;
 mod resource;
 mod routes;
 mod schema;
@@ -32,6 +34,7 @@ use crate::{
     breaker::Condition,
     clock::Clock,
     model::{Name, Timestamp},
+    route::Routes,
     store::{DestinationStats, Store},
     telemetry::Metrics,
 };
@@ -50,6 +53,8 @@ pub struct Admin {
 pub struct Controls {
     /// How each configured destination is doing, pauses by people included.
     pub conditions: Box<dyn Fn() -> BTreeMap<Name, Condition> + Send + Sync>,
+    /// The routes that events are given now.
+    pub routes: Box<dyn Fn() -> Arc<Routes> + Send + Sync>,
     /// Lets a destination be tried again that its breaker holds back.
     pub resume: Box<dyn Fn(&Name) + Send + Sync>,
     /// Cancelled when the relay begins to stop: it is not ready any more, but still answers questions.

@@ -31,6 +31,8 @@ pub(super) enum Read {
     Events,
     Event,
     Body,
+    Calls,
+    Call,
     Deliveries,
     DeadLetters,
 }
@@ -50,6 +52,8 @@ impl Admin {
             Read::Events => self.list_events(&asked.query).await,
             Read::Event => json(StatusCode::OK, &EventView::from(self.stored(asked.named.parsed()?).await?)),
             Read::Body => Ok(download(self.stored(asked.named.parsed()?).await?)),
+            Read::Calls => self.list_calls(&asked.query).await,
+            Read::Call => self.show_call(asked.named.parsed()?).await,
             Read::Deliveries => self.list_deliveries(&asked.query).await,
             Read::DeadLetters => self.list_dead_letters(&asked.query).await,
         }

@@ -16,8 +16,8 @@ use super::{
     query::{DELIVERY_STATE, DESTINATION, EVENT_FILTERS, EVENT_STATE, PAGING, Parameter, VERBOSE},
     read::Read,
     view::{
-        ChangedView, DeadLetterView, DeliveryView, DestinationView, EventView, PageView, PauseRequest, ReadinessView,
-        SelectionRequest, StatusView,
+        CallSummaryView, CallView, ChangedView, DeadLetterView, DeliveryView, DestinationView, EventView, PageView,
+        PauseRequest, ReadinessView, ReplayRequest, ReplayedView, SelectionRequest, StatusView,
     },
 };
 
@@ -59,6 +59,19 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route::read("/api/v1/events/{id}/body", Read::Body, "The body of an event, byte for byte", Content::Other("*/*")),
     Route::read(
+        "/api/v1/calls",
+        Read::Calls,
+        "Calls, those with the newest event first",
+        json::<PageView<CallSummaryView>>(),
+    )
+    .with(&[EVENT_FILTERS, &[EVENT_STATE], PAGING]),
+    Route::read(
+        "/api/v1/calls/{call}",
+        Read::Call,
+        "A call with its events, their deliveries and attempts",
+        json::<CallView>(),
+    ),
+    Route::read(
         "/api/v1/deliveries",
         Read::Deliveries,
         "Deliveries, newest event first",
@@ -82,7 +95,11 @@ pub(super) const ROUTES: &[Route] = &[
         Change::Discard,
         "Throws dead letters away",
     ),
-    Route::change::<SelectionRequest, ChangedView>("/api/v1/replays", Change::Replay, "Sends deliveries again"),
+    Route::change::<ReplayRequest, ReplayedView>(
+        "/api/v1/replays",
+        Change::Replay,
+        "Sends deliveries again, or events to where they go today",
+    ),
 ];
 
 const TEXT: Content = Content::Other("text/plain");

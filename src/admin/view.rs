@@ -3,11 +3,18 @@
 //! Times are RFC 3339 in UTC, ids are text, names are `snake_case`. Fields may be added, none is renamed or removed
 //! within `/api/v1`. The command line reads its answers with these types too.
 
+mod call;
+mod replay;
+
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    call::{CallEventView, CallSummaryView, CallView},
+    replay::{EventSelection, ReplayRequest, ReplayedView},
+};
 use crate::{
     breaker::Condition,
     model::{
@@ -286,6 +293,18 @@ pub enum DeliveryStateName {
     Expired,
 }
 
+impl DeliveryStateName {
+    pub(super) const fn of(state: DeliveryState) -> Self {
+        match state {
+            DeliveryState::Waiting { .. } => Self::Waiting,
+            DeliveryState::Delivered { .. } => Self::Delivered,
+            DeliveryState::Dead { .. } => Self::Dead,
+            DeliveryState::Discarded { .. } => Self::Discarded,
+            DeliveryState::Expired { .. } => Self::Expired,
+        }
+    }
+}
+
 /// A delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryView {
@@ -314,18 +333,18 @@ pub struct DeliveryView {
 
 impl DeliveryView {
     fn new(event: EventId, delivery: Delivery) -> Self {
-        let (state, due, settled_at, reason) = match delivery.state {
-            DeliveryState::Waiting { due } => (DeliveryStateName::Waiting, Some(due), None, None),
-            DeliveryState::Delivered { at } => (DeliveryStateName::Delivered, None, Some(at), None),
-            DeliveryState::Dead { at, reason } => (DeliveryStateName::Dead, None, Some(at), Some(reason)),
-            DeliveryState::Discarded { at } => (DeliveryStateName::Discarded, None, Some(at), None),
-            DeliveryState::Expired { at } => (DeliveryStateName::Expired, None, Some(at), None),
+        let (due, settled_at, reason) = match delivery.state {
+            DeliveryState::Waiting { due } => (Some(due), None, None),
+            DeliveryState::Dead { at, reason } => (None, Some(at), Some(reason)),
+            DeliveryState::Delivered { at } | DeliveryState::Discarded { at } | DeliveryState::Expired { at } => {
+                (None, Some(at), None)
+            }
         };
         Self {
             id: DeliveryId { event, destination: delivery.destination.clone() },
             event,
             destination: delivery.destination,
-            state,
+            state: DeliveryStateName::of(delivery.state),
             due,
             settled_at,
             reason,
@@ -426,8 +445,7 @@ pub struct PauseRequest {
     pub until: Option<Timestamp>,
 }
 
-/// What `POST replays` and `POST dead-letters/discard` take: either `deliveries`, or `all` dead letters, perhaps of one
-/// `destination` only.
+/// What `POST dead-letters/discard` takes: either `deliveries`, or `all` dead letters, perhaps of one `destination` only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelectionRequest {
@@ -445,7 +463,7 @@ pub struct SelectionRequest {
     pub dry_run: bool,
 }
 
-/// What `POST replays`, `POST dead-letters/discard` and `POST deliveries/{id}/retry` did.
+/// What `POST dead-letters/discard` and `POST deliveries/{id}/retry` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangedView {
     /// Whether nothing was changed.

@@ -27,6 +27,7 @@ use crate::{
     config::{Config, Endpoint},
     dispatch::Dispatch,
     ingest::{self, Ingest},
+    route::Routes,
     store::Store,
     telemetry::Metrics,
 };
@@ -74,7 +75,7 @@ impl Relay {
         let sources = config.sources.into_iter().map(parts::source).collect();
         let routes = Arc::clone(&routes.borrow());
         let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), Arc::clone(&metrics));
-        let controls = controls(&dispatch, &stop);
+        let controls = controls(&dispatch, current_routes, &stop);
         let answers = Admin::new(Arc::clone(&store), clock, controls, metrics, guard);
 
         let answers = tracked(admin::serve(admin_listener, Arc::new(answers), stop_admin.clone()));
@@ -125,10 +126,11 @@ fn tracked(task: impl Future<Output = ()> + Send + 'static) -> TaskTracker {
     tracker
 }
 
-fn controls(dispatch: &Dispatch, stop: &CancellationToken) -> Controls {
+fn controls(dispatch: &Dispatch, routes: watch::Receiver<Arc<Routes>>, stop: &CancellationToken) -> Controls {
     let (seen, steered) = (dispatch.handle(), dispatch.handle());
     Controls {
         conditions: Box::new(move || seen.conditions()),
+        routes: Box::new(move || Arc::clone(&routes.borrow())),
         resume: Box::new(move |destination| steered.resume(destination)),
         stopping: stop.clone(),
     }

@@ -228,9 +228,10 @@ async fn dead_letters_are_replayed_all_or_one_by_one() {
     let one = format!(r#"{{"deliveries":["{}.crm","{}.slack"]}}"#, events[0], events[0]);
 
     let rehearsed = window.post("replays", &one.replace('}', r#","dry_run":true}"#)).await;
-    assert_eq!(rehearsed, json!({ "dry_run": true, "deliveries": 1, "skipped": 1 }));
+    let counted = |done: &Value| (done["dry_run"].clone(), done["deliveries"].clone(), done["skipped"].clone());
+    assert_eq!(counted(&rehearsed), (json!(true), json!(1), json!(1)));
     assert_eq!(window.read("status").await["queue"]["dead"], 3);
-    assert_eq!(window.post("replays", &one).await, json!({ "dry_run": false, "deliveries": 1, "skipped": 1 }));
+    assert_eq!(counted(&window.post("replays", &one).await), (json!(false), json!(1), json!(1)));
     assert_eq!(window.read("status").await["queue"]["dead"], 2);
 
     let all = r#"{"all":true,"destination":"crm"}"#;

@@ -13,6 +13,7 @@ use atoms_relay::{
     breaker::Condition,
     clock::Clock,
     model::{Attempt, DeadReason, EventId, Name, Order, Outcome, Timestamp, Verdict},
+    route::{Route, Routes},
     store::{Pause, Settlement},
 };
 use serde_json::Value;
@@ -37,6 +38,8 @@ pub(crate) struct Window {
     pub(crate) stopping: CancellationToken,
     pub(crate) conditions: Arc<Mutex<BTreeMap<Name, Condition>>>,
     pub(crate) resumed: Arc<Mutex<Vec<Name>>>,
+    /// The routes of today.
+    pub(crate) routes: Arc<Mutex<Arc<Routes>>>,
     _serving: JoinSet<()>,
 }
 
@@ -63,6 +66,7 @@ impl Window {
         let address = listener.address().unwrap();
         let conditions = Arc::new(Mutex::new(BTreeMap::from([(crm(), Condition::Flowing)])));
         let (resumed, stopping) = (Arc::<Mutex<Vec<Name>>>::default(), CancellationToken::new());
+        let routes = Arc::<Mutex<Arc<Routes>>>::default();
         let controls = Controls {
             conditions: Box::new({
                 let (conditions, store) = (Arc::clone(&conditions), Arc::clone(&receiver.store));
@@ -74,6 +78,10 @@ impl Window {
                     conditions
                 }
             }),
+            routes: Box::new({
+                let routes = Arc::clone(&routes);
+                move || Arc::clone(&routes.lock().unwrap())
+            }),
             resume: Box::new({
                 let resumed = Arc::clone(&resumed);
                 move |name| resumed.lock().unwrap().push(name.clone())
@@ -83,7 +91,16 @@ impl Window {
         let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), clock, controls, metrics(), guard));
         let mut serving = JoinSet::new();
         serving.spawn(admin::serve(listener, admin, CancellationToken::new()));
-        Self { receiver, address, stopping, conditions, resumed, _serving: serving }
+        Self { receiver, address, stopping, conditions, resumed, routes, _serving: serving }
+    }
+
+    /// Has today's routes send every event to these destinations, which the config names from now on.
+    pub(crate) fn route_all_to(&self, destinations: &[&str]) {
+        let to: Vec<Name> = destinations.iter().map(|name| Name::new(name).unwrap()).collect();
+        self.conditions.lock().unwrap().extend(to.iter().map(|name| (name.clone(), Condition::Flowing)));
+        let (sources, agents, events, when, max_age) = (None, None, None, None, None);
+        let route = Route { name: "all".into(), sources, agents, events, when, max_age, to };
+        *self.routes.lock().unwrap() = Arc::new(Routes::new(vec![route]));
     }
 
     /// Lets an event in, and returns its id. The next one comes a millisecond later at least, so that ids have the order in

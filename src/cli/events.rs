@@ -57,7 +57,7 @@ struct ShowArgs {
 
 /// Where an event stands.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum StateArg {
+pub(super) enum StateArg {
     Waiting,
     Delivered,
     Dead,
@@ -67,7 +67,18 @@ enum StateArg {
 }
 
 impl StateArg {
-    fn name(self) -> String {
+    pub(super) fn state(self) -> EventState {
+        match self {
+            Self::Waiting => EventState::Waiting,
+            Self::Delivered => EventState::Delivered,
+            Self::Dead => EventState::Dead,
+            Self::Expired => EventState::Expired,
+            Self::Unrouted => EventState::Unrouted,
+            Self::Quarantined => EventState::Quarantined,
+        }
+    }
+
+    pub(super) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
@@ -128,12 +139,13 @@ pub(super) fn event_type(event: &EventView) -> String {
     or_dash(event.event_type.as_deref())
 }
 
-fn or_dash(text: Option<&str>) -> String {
+/// The text, harmless.
+pub(super) fn or_dash(text: Option<&str>) -> String {
     text.map_or_else(|| "-".to_owned(), harmless)
 }
 
 /// Where an event stands; of several destinations those that matter.
-fn state(event: &EventView) -> Cell {
+pub(super) fn state(event: &EventView) -> Cell {
     let names = |state: DeliveryStateName| {
         let held = event.deliveries.iter().filter(|delivery| delivery.state == state);
         held.map(|delivery| delivery.destination.as_str()).collect::<Vec<_>>().join(", ")
@@ -202,7 +214,8 @@ pub(super) fn delivery_portrait(delivery: &DeliveryView, now: Timestamp, colour:
     lines.join("\n")
 }
 
-fn attempt_line(attempt: &AttemptView) -> String {
+/// An attempt and what it met.
+pub(super) fn attempt_line(attempt: &AttemptView) -> String {
     let AttemptView { number, started_at, took_ms, request, outcome } = attempt;
     format!("{number:>5}. {started_at}  {}  {} ({took_ms} ms)", harmless(request), outcome_words(outcome))
 }

@@ -5,6 +5,7 @@
 //! command says why on standard error and exits with a number of [sysexits.h](failure).
 
 mod admin_client;
+mod calls;
 pub mod check;
 mod completions;
 mod console;
@@ -22,6 +23,8 @@ mod man;
 mod pause;
 mod presets;
 mod preview;
+mod progress;
+mod replay;
 mod sample;
 mod send;
 mod serve;
@@ -114,11 +117,15 @@ enum Command {
     Status,
     /// List events, newest first, or show one.
     Events(events::EventsArgs),
+    /// List calls, newest first, or show one as a timeline of its events and where each went.
+    Calls(calls::CallsArgs),
     /// List deliveries, newest event first, or retry one.
     Deliveries(deliveries::DeliveriesArgs),
     /// Look after dead letters: deliveries that were given up.
     #[command(subcommand, after_help = dead::EXAMPLES)]
     Dead(dead::DeadCommand),
+    /// Send events again, or to where today's routes would send them. Asks first.
+    Replay(replay::ReplayArgs),
     /// Hold all deliveries to a destination, also over restarts. Its events are still taken and kept.
     Pause(pause::PauseArgs),
     /// Let a paused or stopped destination go on.
@@ -217,8 +224,10 @@ async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Test => test::run(session),
         Command::Status => status::run(session).await,
         Command::Events(args) => events::run(args, session).await,
+        Command::Calls(args) => calls::run(args, session).await,
         Command::Deliveries(args) => deliveries::run(args, session).await,
         Command::Dead(command) => dead::run(command, session).await,
+        Command::Replay(args) => replay::run(args, session).await,
         Command::Pause(args) => pause::pause(args, session).await,
         Command::Resume(args) => pause::resume(args, session).await,
         Command::Store(args) => store::run(args, session).await,

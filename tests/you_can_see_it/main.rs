@@ -11,6 +11,7 @@ mod commands;
 mod doors;
 mod metrics;
 mod openapi;
+mod past;
 mod site;
 mod stopped_queue;
 mod walk;

@@ -9,6 +9,7 @@ use super::Place;
 use crate::{
     cli::{
         failure::{Exit, Failure},
+        progress::Progress,
         text::size,
     },
     store::{
@@ -42,10 +43,13 @@ pub(super) async fn run(place: &Place<'_>) -> Result<(), Failure> {
         housekeeping_every: Duration::MAX,
         ..Options::new(path, retention, queue.min_free_disk, clock.clone())
     };
+    let progress = Progress::new();
+    progress.announce("forgetting what is past its retention, and moving what is left together …");
     tidy(options).await?;
     let stopped = Stopped::open(path, clock.clone())?;
     stopped.shrink_index()?;
     stopped.remove_set_aside()?;
+    drop(progress);
     let view = CompactedView { bytes_before, bytes_after: stopped.bytes()? };
     place
         .session

@@ -15,6 +15,7 @@ use crate::{
         console::remark,
         failure::{Exit, Failure},
         filter::When,
+        progress::Progress,
         text::{count, harmless},
     },
     clock::Clock,
@@ -69,10 +70,18 @@ pub(super) fn run(args: &ExportArgs, place: &Place<'_>) -> Result<(), Failure> {
     let stopped = place.open()?;
     let mut output = Output::open(args.output.as_deref())?;
     let filter = args.filter(&place.session.clock);
-    let exported = stopped.export(&filter, |event| output.line(event)).and_then(|exports| {
+    let (mut progress, mut lines) = (Progress::new(), 0);
+    let take = |event| {
+        output.line(event)?;
+        lines += 1;
+        progress.show(lines, 0, || count(lines, "event", "events"));
+        Ok(())
+    };
+    let exported = stopped.export(&filter, take).and_then(|exports| {
         output.finish()?;
         Ok(exports)
     });
+    drop(progress);
     match exported {
         Ok(exports) => tell(&exports),
         // Nobody reads any more (`| head`): the rest is left unsaid.

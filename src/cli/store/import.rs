@@ -17,6 +17,7 @@ use crate::{
     cli::{
         console::remark,
         failure::{Exit, Failure},
+        progress::Progress,
         text::count,
     },
     store::embedded::offline::{Exported, Import, Imported},
@@ -45,21 +46,24 @@ struct ImportedView {
 
 /// Runs `store import`.
 pub(super) fn run(args: &ImportArgs, place: &Place<'_>) -> Result<(), Failure> {
-    let input = open(&args.file)?;
-    let mut run =
-        Run { import: place.open_or_create()?.import()?, batch: Batch::default(), view: ImportedView::default() };
-    run.take_all(input, &args.file)?;
+    let (input, of_bytes) = open(&args.file)?;
+    let import = place.open_or_create()?.import()?;
+    let mut run = Run { import, batch: Batch::default(), view: ImportedView::default(), progress: Progress::new() };
+    run.take_all(input, of_bytes, &args.file)?;
     run.import.finish()?;
+    drop(run.progress);
     place.session.console.show(&run.view, |view, _| words(view))?;
     if run.view.refused > 0 { Err(Failure::told(Exit::Data)) } else { Ok(()) }
 }
 
-fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
+/// The lines, and how many bytes they have where that is known, else 0.
+fn open(path: &Path) -> Result<(Box<dyn BufRead>, u64), Failure> {
     if path == Path::new("-") {
-        return Ok(Box::new(io::stdin().lock()));
+        return Ok((Box::new(io::stdin().lock()), 0));
     }
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    Ok(Box::new(BufReader::new(file)))
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    Ok((Box::new(BufReader::new(file)), bytes))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
@@ -70,6 +74,7 @@ struct Run {
     import: Import,
     batch: Batch,
     view: ImportedView,
+    progress: Progress,
 }
 
 /// Events that become durable together, with the numbers of their lines.
@@ -81,12 +86,14 @@ struct Batch {
 }
 
 impl Run {
-    fn take_all(&mut self, mut input: Box<dyn BufRead>, path: &Path) -> Result<(), Failure> {
-        let mut text = Vec::new();
+    fn take_all(&mut self, mut input: Box<dyn BufRead>, of_bytes: u64, path: &Path) -> Result<(), Failure> {
+        let (mut text, mut bytes) = (Vec::new(), 0);
         for number in 1.. {
             if !next_line(&mut input, &mut text).map_err(|error| unreadable(path, &error))? {
                 break;
             }
+            bytes += text.len() as u64 + 1;
+            self.progress.show(bytes, of_bytes, || count(number, "line", "lines"));
             self.take(number, &text)?;
         }
         self.flush()

@@ -9,26 +9,20 @@ mod line;
 mod rebuild;
 mod verify;
 
-use std::{
-    io::{self, IsTerminal, Write},
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::{
     Session,
     failure::{Exit, Failure},
+    progress::Progress,
     text::count,
 };
 use crate::store::embedded::{
     OpenError,
-    offline::{OfflineError, Progress, Stopped},
+    offline::{self, OfflineError, Stopped},
 };
-
-/// How often progress is shown: often enough to look alive.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// The arguments of `store`.
 #[derive(Debug, Args)]
@@ -122,35 +116,16 @@ impl From<OfflineError> for Failure {
     }
 }
 
-/// Shows a person on a terminal how far a walk through the journal has come.
-struct ProgressLine {
-    shown: Option<Instant>,
-}
+/// How far a walk through the journal has come, for a person.
+struct Walk(Progress);
 
-impl ProgressLine {
+impl Walk {
     fn new() -> Self {
-        let is_watched = io::stderr().is_terminal();
-        Self { shown: is_watched.then(Instant::now) }
+        Self(Progress::new())
     }
 
-    fn show(&mut self, progress: Progress) {
-        if self.shown.is_some_and(|shown| shown.elapsed() >= PROGRESS_EVERY) {
-            self.shown = Some(Instant::now());
-            let Progress { records, bytes, of_bytes } = progress;
-            let percent = (bytes * 100).checked_div(of_bytes).unwrap_or(100);
-            Self::write(&format!("{percent} %, {}", count(records, "record", "records")));
-        }
-    }
-
-    /// Takes the line away again.
-    fn end(&self) {
-        if self.shown.is_some() {
-            Self::write("");
-        }
-    }
-
-    /// To the start of the line, the text, and nothing behind it.
-    fn write(text: &str) {
-        let _unheard = write!(io::stderr(), "\r{text}\u{1b}[K").and_then(|()| io::stderr().flush());
+    fn show(&mut self, walked: offline::Progress) {
+        let offline::Progress { records, bytes, of_bytes } = walked;
+        self.0.show(bytes, of_bytes, || count(records, "record", "records"));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Place, ProgressLine};
+use super::{Place, Walk};
 use crate::cli::{
     failure::Failure,
     text::{count, size},
@@ -22,9 +22,9 @@ struct RebuiltView {
 /// Runs `store rebuild`.
 pub(super) fn run(place: &Place<'_>) -> Result<(), Failure> {
     let stopped = place.open()?;
-    let (started, mut line) = (Instant::now(), ProgressLine::new());
-    let rebuilt = stopped.rebuild(|progress| line.show(progress));
-    line.end();
+    let (started, mut walk) = (Instant::now(), Walk::new());
+    let rebuilt = stopped.rebuild(|walked| walk.show(walked));
+    drop(walk);
     let rebuilt = rebuilt?;
     let view = RebuiltView {
         records: rebuilt.records,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Place, ProgressLine};
+use super::{Place, Walk};
 use crate::{
     cli::{
         failure::{Exit, Failure},
@@ -64,9 +64,9 @@ pub(super) fn run(place: &Place<'_>) -> Result<(), Failure> {
     let stopped = place.open()?;
     let scratch = tempfile::tempdir()
         .map_err(|error| Failure::new(Exit::Io, format_args!("can't make a scratch folder: {error}")))?;
-    let mut line = ProgressLine::new();
-    let verified = stopped.verify(scratch.path(), |progress| line.show(progress));
-    line.end();
+    let mut walk = Walk::new();
+    let verified = stopped.verify(scratch.path(), |walked| walk.show(walked));
+    drop(walk);
     let view = VerificationView::of(verified?);
     place.session.console.show(&view, words)?;
     if view.damaged { Err(Failure::told(Exit::Data)) } else { Ok(()) }

@@ -2,7 +2,8 @@
 //!
 //! A route matches when each of its conditions holds; an absent condition always does. An event goes to every
 //! destination of every matching route, once each. Events in quarantine match nothing: what can't be read can't be
-//! routed, it waits for a person.
+//! routed, it waits for a person. Nor do the relay's own alerts: they go where `[alerts]` says, and to no CRM that is to get
+//! all events.
 //!
 //! `when` is asked last, for it alone has to look into the body. One that can't be decided (a name that the event doesn't
 //! have) is a mistake of the config, and no reason to lose an event: the deliveries of its route become dead letters, which
@@ -70,6 +71,9 @@ impl Route {
     #[must_use]
     pub fn fit(&self, subject: &Subject<'_>) -> Fit {
         let Some(envelope) = subject.event.reading.envelope() else { return Fit::Unwanted(Mismatch::Quarantined) };
+        if subject.event.is_own() {
+            return Fit::Unwanted(Mismatch::Own);
+        }
         if let Some(mismatch) = self.mismatch(&subject.event.source, envelope) {
             return Fit::Unwanted(mismatch);
         }
@@ -107,6 +111,8 @@ impl Route {
 pub enum Mismatch {
     /// That it can be read.
     Quarantined,
+    /// That it is no alert of the relay's own.
+    Own,
     /// `sources`.
     Source,
     /// `agents`.
@@ -121,6 +127,7 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Quarantined => "it can't be read",
+            Self::Own => "it is an alert, which goes where `[alerts]` says",
             Self::Source => "its source is not in `sources`",
             Self::Agent => "its agent is not in `agents`",
             Self::EventType => "its type is not in `events`",
@@ -194,7 +201,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::model::{EventId, OriginalHeaders, Reading, Timestamp};
+    use crate::model::{EventId, OWN_SOURCE, OriginalHeaders, Reading, Timestamp};
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
@@ -264,6 +271,13 @@ mod tests {
     fn what_is_in_quarantine_goes_nowhere() {
         let unreadable = Event { reading: Reading::Quarantined("why".into()), ..event(None, "x") };
         assert!(to(vec![route(None, None, &["crm"]), when("true", &["slack"])], &unreadable).is_empty());
+    }
+
+    #[test]
+    fn an_alert_of_the_relay_fits_no_route() {
+        let alert = Event { source: name(OWN_SOURCE), ..event(None, "relay-alert") };
+        let named = Route { sources: Some([name(OWN_SOURCE)].into()), ..route(None, None, &["slack"]) };
+        assert!(to(vec![route(None, None, &["crm"]), named], &alert).is_empty());
     }
 
     #[test]

@@ -98,10 +98,10 @@ impl<'e> Reader<'e> {
         start + place.start..start + place.end
     }
 
-    /// Notes a problem, unless it stands where the file is damaged.
+    /// Notes a problem, unless it stands where the file is damaged. What a preset lacks in two places is one problem.
     pub(super) fn report(&mut self, problem: Problem) {
         let is_consequence = problem.span().is_some_and(|span| self.damage.iter().any(|damage| touch(damage, span)));
-        if !is_consequence {
+        if !is_consequence && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }

@@ -6,6 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::{EventId, Name, NewDelivery, Reading, Timestamp};
 
+/// The source of what the relay has to say itself: its alerts. No source of a config has this name.
+pub const OWN_SOURCE: &str = "atoms-relay";
+
 /// One verified request: what came in, untouched, and what we know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -21,6 +24,14 @@ pub struct Event {
     pub headers: OriginalHeaders,
     /// The body, byte for byte.
     pub body: Bytes,
+}
+
+impl Event {
+    /// Whether the relay has made it itself: it is an alert then.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.source.as_str() == OWN_SOURCE
+    }
 }
 
 /// The headers that a raw delivery repeats: without them the body could be neither understood nor verified again.

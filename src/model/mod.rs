@@ -14,7 +14,7 @@ pub use delivery::{
     Attempt, Class, DeadReason, Delivery, DeliveryState, FailureKind, IllegalStep, NewDelivery, Order, Outcome, Verdict,
 };
 pub use envelope::{Envelope, Reading};
-pub use event::{DedupKey, Event, NewEvent, OriginalHeaders};
+pub use event::{DedupKey, Event, NewEvent, OWN_SOURCE, OriginalHeaders};
 pub use id::{DeliveryId, EventId, ParseIdError};
 pub use name::{Name, NameError};
 pub use normalized::{About, Agent, Analytics, Call, Normalized, Payload};

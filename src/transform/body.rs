@@ -62,7 +62,7 @@ pub enum Resend {
 /// The body that an attempt sends: the kept one, where there has to be no other.
 pub(super) fn make(target: &Target, rendering: &Rendering<'_>) -> Result<Bytes, Unsendable> {
     let occasion = rendering.occasion();
-    match (&target.body, target.resend, &occasion.kept_body) {
+    match (target.body_of(occasion.event), target.resend, &occasion.kept_body) {
         (Body::Raw, ..) => Ok(occasion.event.body.clone()),
         (_, Resend::Same, Some(kept)) => Ok(kept.clone()),
         (body, Resend::Same, None) => rendered(body, rendering, &rendering.scope_without_secrets()),
@@ -72,7 +72,7 @@ pub(super) fn make(target: &Target, rendering: &Rendering<'_>) -> Result<Bytes, 
 
 /// Whether the body of this attempt is the first of those that have to be the same.
 pub(super) fn must_be_kept(target: &Target, occasion: &Occasion<'_>) -> bool {
-    let is_made = !matches!(target.body, Body::Raw);
+    let is_made = !matches!(target.body_of(occasion.event), Body::Raw);
     is_made && target.resend == Resend::Same && occasion.kept_body.is_none()
 }
 

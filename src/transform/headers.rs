@@ -71,10 +71,12 @@ pub(super) fn all(target: &Target, rendering: &Rendering<'_>, body: &[u8]) -> Re
     for template in &target.header_templates {
         template.add_to(&mut headers, rendering.scope())?;
     }
-    match target.body.content_type() {
-        None => add_original(&mut headers, rendering.occasion().event)?,
+    let event = rendering.occasion().event;
+    match target.body_of(event).content_type() {
+        None => add_original(&mut headers, event)?,
         Some(usual) => {
-            headers.entry(header::CONTENT_TYPE).or_insert_with(|| target.content_type.clone().unwrap_or(usual));
+            let wanted = target.content_type.clone().filter(|_| !event.is_own());
+            headers.entry(header::CONTENT_TYPE).or_insert(wanted.unwrap_or(usual));
         }
     }
     let key = set_own(&mut headers, rendering.occasion())?;

@@ -12,6 +12,8 @@
 //! | `X-Relay-Attempt` | | counts from 1, over all rounds |
 //! | `traceparent` | its trace id: all deliveries of an event | W3C trace context; both ids are derived, so nothing has to be kept |
 //!
+//! An alert of the relay's own has a body of its own at each destination, for no template for calls fits it.
+//!
 //! Of two headers with one name the relay's own win, signatures of its own among them, then those that people configured, then
 //! those of the event.
 //!

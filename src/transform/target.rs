@@ -5,6 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{Address, Body, HeaderTemplate, Resend, Signer, Vars};
+use crate::model::Event;
 
 /// Where and how a destination wants to be called. Its `Debug` shows what people may see.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Target {
     pub header_templates: Vec<HeaderTemplate>,
     /// The body.
     pub body: Body,
+    /// The body of an alert of the relay's own, whatever the body of an event is.
+    pub alert: Body,
     /// What `Content-Type` says of a body that isn't raw, where the usual one doesn't fit.
     pub content_type: Option<HeaderValue>,
     /// Which body a retry gets.
@@ -39,6 +42,7 @@ impl Target {
             headers: HeaderMap::new(),
             header_templates: Vec::new(),
             body: Body::Raw,
+            alert: Body::Raw,
             content_type: None,
             resend: Resend::Anew,
             vars: Vars::default(),
@@ -50,6 +54,11 @@ impl Target {
     #[must_use]
     pub fn shown(&self) -> String {
         format!("{} {}", self.method, self.url.shown())
+    }
+
+    /// What an event's body is made of.
+    pub(super) fn body_of(&self, event: &Event) -> &Body {
+        if event.is_own() { &self.alert } else { &self.body }
     }
 
     /// The same with masks for the secrets in `vars`. What it makes is for people to look at.

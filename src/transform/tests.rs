@@ -391,3 +391,21 @@ fn what_http_cannot_carry_is_unsendable_with_the_reason() {
     let refused = first(&target, &call(&json!({ "callId": "a\r\nX-Evil: 1" }))).unwrap_err();
     assert_eq!(refused.to_string(), "the x-call header holds characters that HTTP doesn't allow");
 }
+
+#[test]
+fn an_alert_has_a_body_of_its_own() {
+    let body = json!({ "metadata": { "eventType": "relay-alert" }, "text": "crm is stopped" }).to_string();
+    let headers = OriginalHeaders { content_type: Some(b"application/json".to_vec()), signature: None };
+    let source = Name::new(crate::model::OWN_SOURCE).unwrap();
+    let alert = Event { source, headers, reading: Reading::of(body.as_bytes()), body: body.clone().into(), ..event() };
+    let text = Body::Text(Template::compile("{{ call.id }}").unwrap());
+    let for_calls =
+        Target { body: text, content_type: Some("text/x-calls".parse().unwrap()), ..target("https://x.example/") };
+    let request = first(&for_calls, &alert).unwrap();
+    assert_eq!((&request.body[..], header(&request, "content-type")), (body.as_bytes(), "application/json"));
+
+    let shaped = Target { alert: json_body("{{ payload.text }}"), resend: Resend::Same, ..for_calls };
+    let request = first(&shaped, &alert).unwrap();
+    assert_eq!(request.body, r#"{"text":"crm is stopped"}"#);
+    assert_eq!((header(&request, "content-type"), request.must_be_kept), ("application/json", true));
+}

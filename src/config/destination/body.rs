@@ -1,4 +1,5 @@
-//! `body`, `json`, `text`, `content_type`, `resend`: what a destination gets as a body.
+//! `body`, `json`, `text`, `content_type`, `resend`: what a destination gets as a body; `alert`: what it gets as the body of an
+//! alert.
 
 use http::HeaderValue;
 use toml::de::DeValue;
@@ -27,6 +28,7 @@ const RESENDS: &[&str] = &["anew", "same"];
 
 const JSON_EXAMPLE: &str = "{ text = \"Call {{ call.id }} has ended\" }";
 const TEXT_EXAMPLE: &str = "\"Call {{ call.id }} has ended\"";
+const ALERT_EXAMPLE: &str = "{ text = \"{{ payload.text }}\" }";
 const CONTENT_TYPE_EXAMPLE: &str = "\"application/json\"";
 
 /// All that the file says of a body.
@@ -35,6 +37,7 @@ pub(super) struct BodyKeys {
     pub(super) body: Body,
     pub(super) content_type: Option<HeaderValue>,
     pub(super) resend: Resend,
+    pub(super) alert: Body,
 }
 
 /// Reads them.
@@ -45,8 +48,9 @@ pub(super) fn read(section: &Section<'_>, known: &Known<'_>, reader: &mut Reader
     let named = section.field("body").and_then(|field| read_body(&field, reader));
     let body = json.or(text).or(named).unwrap_or_default();
     let content_type = section.field("content_type").and_then(|field| read_content_type(&field, section, reader));
-    let resend = section.field("resend").and_then(|field| read_resend(&field, &body, known, reader));
-    BodyKeys { body, content_type, resend: resend.unwrap_or_default() }
+    let alert = section.field("alert").and_then(|field| read_alert(&field, known, reader)).unwrap_or_default();
+    let resend = section.field("resend").and_then(|field| read_resend(&field, [&body, &alert], known, reader));
+    BodyKeys { body, content_type, resend: resend.unwrap_or_default(), alert }
 }
 
 fn check_one_kind(section: &Section<'_>, reader: &mut Reader<'_>) {
@@ -76,6 +80,19 @@ fn read_json(field: &Field<'_>, known: &Known<'_>, reader: &mut Reader<'_>) -> O
     json::read(field, known, reader).map(Body::Json)
 }
 
+/// The value as a template: a text makes a text, anything else makes JSON.
+fn read_alert(field: &Field<'_>, known: &Known<'_>, reader: &mut Reader<'_>) -> Option<Body> {
+    match field.value() {
+        DeValue::Table(_) | DeValue::Array(_) => json::read(field, known, reader).map(Body::Json),
+        DeValue::String(_) => read_text(field, known, reader),
+        _ => {
+            reader.reveal(field.span());
+            reader.report(field.wrong_type("a table, a list or a text", ALERT_EXAMPLE));
+            None
+        }
+    }
+}
+
 fn read_text(field: &Field<'_>, known: &Known<'_>, reader: &mut Reader<'_>) -> Option<Body> {
     reader.reveal(field.span());
     let Some(text) = field.value().as_str() else {
@@ -102,11 +119,11 @@ fn read_content_type(field: &Field<'_>, section: &Section<'_>, reader: &mut Read
     value
 }
 
-fn read_resend(field: &Field<'_>, body: &Body, known: &Known<'_>, reader: &mut Reader<'_>) -> Option<Resend> {
+fn read_resend(field: &Field<'_>, bodies: [&Body; 2], known: &Known<'_>, reader: &mut Reader<'_>) -> Option<Resend> {
     if one_of(field, RESENDS, reader)? == "anew" {
         return Some(Resend::Anew);
     }
-    if let Some(name) = known.vars.secret_in(&body.names()) {
+    if let Some(name) = known.vars.secret_in(&bodies.map(Body::names).concat()) {
         let message = format!("`resend = \"same\"` keeps the body on disk, and with it the secret `vars.{name}`");
         let help = "send the secret in a header, which is made anew each time, or leave `resend` out";
         reader.report(Problem::error(field.span(), message).help(help));

@@ -56,6 +56,7 @@ pub(super) const KEYS: Keys = Keys {
         "text",
         "content_type",
         "resend",
+        "alert",
         "timeout",
         "connect_timeout",
         "concurrency",
@@ -157,7 +158,7 @@ fn read_target(
     let method = section.field("method").and_then(|field| read_method(&field, reader)).unwrap_or(Method::POST);
     let mut headers = headers::read(section, sources, &known, reader);
     add_auth(&mut headers, auth, section, reader);
-    let BodyKeys { body, content_type, resend } = body::read(section, &known, reader);
+    let BodyKeys { body, content_type, resend, alert } = body::read(section, &known, reader);
     let Headers { fixed: headers, templates: header_templates } = headers;
     Some(Target {
         method,
@@ -165,6 +166,7 @@ fn read_target(
         headers,
         header_templates,
         body,
+        alert,
         content_type,
         resend,
         vars,

@@ -35,6 +35,7 @@ pub mod send;
 
 pub mod ingest;
 pub mod dispatch;
+pub mod alerts;
 pub mod admin;
 
 pub mod relay;

@@ -9,10 +9,11 @@ use super::{
     body::{self, Nothing},
     resource::Asked,
     selection::Action,
-    view::{ConditionName, DestinationView, PauseRequest},
+    view::{ConditionName, DestinationView, EventView, PauseRequest},
 };
 use crate::{
-    model::{DeliveryId, Name},
+    clock,
+    model::{DeliveryId, EventId, Name, NewEvent},
     store::Pause,
 };
 
@@ -24,6 +25,7 @@ pub(super) enum Change {
     Retry,
     Replay,
     Discard,
+    TestAlert,
 }
 
 impl Admin {
@@ -48,6 +50,10 @@ impl Admin {
                 let done = self.apply(Action::Discard, body::read_json(headers, sent).await?).await?;
                 json(StatusCode::OK, &done)
             }
+            Change::TestAlert => {
+                let Nothing {} = body::read_json(headers, sent).await?;
+                self.test_alert().await
+            }
         }
     }
 
@@ -70,6 +76,18 @@ impl Admin {
         (self.controls.resume)(name);
         tracing::info!(destination = %name, "resumed by a person");
         json(StatusCode::OK, &self.configured(name)?)
+    }
+
+    /// Sends a test alert. Where it has got to is seen at its event.
+    async fn test_alert(&self) -> Result<Answer, Problem> {
+        let none = || Problem::new(StatusCode::CONFLICT, "nobody would get it: the config has no `[alerts]`");
+        let (body, to) = (self.controls.test_alert)().ok_or_else(none)?;
+        let dice = clock::random_bytes()
+            .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("no random numbers: {error}")))?;
+        let id = EventId::new(self.clock.now(), dice);
+        self.store.accept(NewEvent::own(id, body, to)).await?;
+        tracing::info!(event = %id, "a person sends a test alert");
+        json(StatusCode::OK, &EventView::from(self.stored(id).await?))
     }
 
     async fn retry(&self, id: DeliveryId) -> Result<Answer, Problem> {

@@ -26,6 +26,7 @@ pub mod view;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use self::view::DestinationView;
@@ -57,6 +58,8 @@ pub struct Controls {
     pub routes: Box<dyn Fn() -> Arc<Routes> + Send + Sync>,
     /// Lets a destination be tried again that its breaker holds back.
     pub resume: Box<dyn Fn(&Name) + Send + Sync>,
+    /// A test alert, and the destinations that get it; `None` when the config has no `[alerts]`.
+    pub test_alert: Box<dyn Fn() -> Option<(Bytes, Vec<Name>)> + Send + Sync>,
     /// Cancelled when the relay begins to stop: it is not ready any more, but still answers questions.
     pub stopping: CancellationToken,
 }

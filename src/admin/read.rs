@@ -121,7 +121,7 @@ impl Admin {
         json(StatusCode::OK, &PageView::<DeadLetterView>::new(listing))
     }
 
-    async fn stored(&self, id: EventId) -> Result<StoredEvent, Problem> {
+    pub(super) async fn stored(&self, id: EventId) -> Result<StoredEvent, Problem> {
         let gone = || Problem::not_found("there is no such event, or its retention is over");
         self.store.event(id).await?.ok_or_else(gone)
     }

@@ -100,6 +100,11 @@ pub(super) const ROUTES: &[Route] = &[
         Change::Replay,
         "Sends deliveries again, or events to where they go today",
     ),
+    Route::change::<Nothing, EventView>(
+        "/api/v1/alerts/test",
+        Change::TestAlert,
+        "Sends a test alert to all of `[alerts]`",
+    ),
 ];
 
 const TEXT: Content = Content::Other("text/plain");

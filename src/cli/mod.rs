@@ -5,6 +5,7 @@
 //! command says why on standard error and exits with a number of [sysexits.h](failure).
 
 mod admin_client;
+mod alerts;
 mod calls;
 pub mod check;
 mod completions;
@@ -130,6 +131,9 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Let a paused or stopped destination go on.
     Resume(pause::ResumeArgs),
+    /// Find out whether the alerts of a running relay arrive.
+    #[command(subcommand)]
+    Alerts(alerts::AlertsCommand),
     /// Look after the queue of a relay that doesn't run.
     Store(store::StoreArgs),
     /// Ask whether a running relay takes events. It ends with 0 if so, with 69 if not.
@@ -230,6 +234,7 @@ async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(args, session).await,
         Command::Pause(args) => pause::pause(args, session).await,
         Command::Resume(args) => pause::resume(args, session).await,
+        Command::Alerts(command) => alerts::run(command, session).await,
         Command::Store(args) => store::run(args, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Completions(args) => completions::run(&args),

@@ -9,6 +9,7 @@
 //! import this room: the others get their own types.
 
 mod admin;
+mod alerts;
 mod budget;
 mod destination;
 mod document;
@@ -64,7 +65,8 @@ use self::{
     section::{Keys, Section},
 };
 use crate::{
-    address::Policy,
+    address,
+    alert::Policy,
     auth::{Authorities, Grant, Identity},
     model::{Name, Order},
     outcome::Rules,
@@ -92,6 +94,8 @@ pub struct Config {
     pub budgets: Vec<Budget>,
     /// `[[route]]`. They name only sources and destinations that are there.
     pub routes: Routes,
+    /// `[alerts]`, when there is one; it names one destination at least, and only such as are there.
+    pub alerts: Option<Policy>,
     /// `[[test]]`, in the order of the file. They name only sources and destinations that are there.
     pub tests: Vec<Test>,
     /// What a person ought to look at.
@@ -160,7 +164,7 @@ pub struct Destination {
     /// Which certificates it needs.
     pub tls: Tls,
     /// Which addresses it may have.
-    pub policy: Policy,
+    pub policy: address::Policy,
     /// How long connecting may take; at most `timeout`.
     pub connect_timeout: Duration,
     /// How long an attempt may take as a whole.
@@ -193,9 +197,8 @@ pub struct Tls {
 }
 
 const ROOT_KEYS: Keys = Keys {
-    known: &["server", "admin", "queue", "source", "destination", "budget", "route", "test"],
+    known: &["server", "admin", "queue", "source", "destination", "budget", "route", "alerts", "test"],
     later: &[
-        ("alerts", "leave it out; watch the log, and `atoms-relay status`"),
         ("atoms", "leave it out: events come from webhooks alone"),
         ("calls", "leave it out: the events of a call are delivered one by one"),
     ],
@@ -220,6 +223,7 @@ const SECTIONS: &[(&str, &Keys)] = &[
     ("[[destination.NAME.outcome]]", &destination::OUTCOME_KEYS),
     ("[budget.NAME]", &budget::KEYS),
     ("[[route]]", &route::KEYS),
+    ("[alerts]", &alerts::KEYS),
     ("[[test]]", &test::KEYS),
     ("`expect` of [[test]]", &test::EXPECTATION_KEYS),
     ("a secret", &secret::KEYS),
@@ -263,7 +267,9 @@ impl Config {
         let destinations = destination::read_all(&root, &sources, reader);
         let budgets = budget::read_all(&root, reader);
         let routes = route::read_all(&root, reader);
+        let alerts = alerts::read(&root, &queue, &destinations, reader);
         let tests = test::read_all(&root, reader);
-        Self { server, admin, queue, sources, destinations, budgets, routes, tests, warnings: Problems::default() }
+        let warnings = Problems::default();
+        Self { server, admin, queue, sources, destinations, budgets, routes, alerts, tests, warnings }
     }
 }

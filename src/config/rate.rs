@@ -31,7 +31,8 @@ pub(super) fn read(field: &Field<'_>, reader: &mut Reader<'_>) -> Vec<Window> {
     items.iter().filter_map(|item| read_one(item, reader)).collect()
 }
 
-fn read_one(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Window> {
+/// The only window of a rate; nothing when there is something wrong with it.
+pub(super) fn read_one(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Window> {
     let text = field.text(EXAMPLE, reader)?;
     let Some((limit, length)) = parse(text) else {
         let message = "has to be a number of requests and a length of time, for example \"50/s\", \"4/1s\", \"100/m\", \

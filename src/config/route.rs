@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    entries,
+    alerts, entries,
     field::Field,
     problem::{Problem, Span},
     reader::Reader,
@@ -12,7 +12,7 @@ use super::{
     units::{Bounds, DAY},
 };
 use crate::{
-    model::Name,
+    model::{Name, OWN_SOURCE},
     route::{Route, Routes},
 };
 
@@ -96,7 +96,7 @@ fn read_agents(field: &Field<'_>, reader: &mut Reader<'_>) -> BTreeSet<String> {
 }
 
 /// The names in a list, each of a section `[kind.NAME]`. Those of no section are reported and left out.
-fn read_names(field: &Field<'_>, kind: &str, root: &Section<'_>, reader: &mut Reader<'_>) -> Vec<Name> {
+pub(super) fn read_names(field: &Field<'_>, kind: &str, root: &Section<'_>, reader: &mut Reader<'_>) -> Vec<Name> {
     let known = entries::names(kind, root);
     let example = known.first().map_or_else(|| format!("[\"{kind}\"]"), |first| format!("[\"{}\"]", first.key()));
     let names = field.texts(&example, reader).unwrap_or_default();
@@ -116,6 +116,9 @@ pub(super) fn read_reference(
         return Name::new(name).ok(); // A name that can't be one was reported where it is given.
     }
     let help = match suggestion::nearest(name, known.iter().copied()) {
+        _ if name == OWN_SOURCE => {
+            "that is the relay's own, for alerts: they go where `to` of [alerts] says".to_owned()
+        }
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => format!("write a section `[{kind}.{name}]`"),
         None => format!("there are {}; for a new one write a section `[{kind}.{name}]`", suggestion::list(known)),
@@ -151,7 +154,8 @@ fn warn_of_unused(root: &Section<'_>, reader: &mut Reader<'_>) {
         reader.report_absence(problem.help("write a section `[[route]]` with `to`"));
         return;
     };
-    let used: BTreeSet<&str> = routes.items().iter().flatten().flat_map(named_in).collect();
+    let mut used: BTreeSet<&str> = routes.items().iter().flatten().flat_map(named_in).collect();
+    used.extend(alerts::named_in(root));
     for destination in entries::names("destination", root) {
         if destination.value().is_table() && !used.contains(destination.key()) {
             let message = format!("no route leads to the destination `{}`", destination.key());

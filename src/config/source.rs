@@ -11,7 +11,7 @@ use super::{
     secret,
     section::{Keys, Section},
 };
-use crate::verify::Verifier;
+use crate::{model::OWN_SOURCE, verify::Verifier};
 
 pub(super) const KEYS: Keys = Keys { known: &["path", "secrets", "signature_header"], later: &[] };
 
@@ -47,11 +47,19 @@ pub(super) fn read_all(root: &Section<'_>, reader: &mut Reader<'_>) -> Vec<Sourc
             sources.push(Source { name, path: path.to_owned(), verifier, fingerprint: reader.fingerprint() });
         }
     }
+    check_reserved(root, reader);
     if root.field("source").is_none() {
         let problem = Problem::error_of_file("there is no source: nothing could ever come in");
         reader.report_absence(problem.help("write a section `[source.atoms]` with `path` and `secrets`"));
     }
     sources
+}
+
+fn check_reserved(root: &Section<'_>, reader: &mut Reader<'_>) {
+    for field in entries::names("source", root).iter().filter(|field| field.key() == OWN_SOURCE) {
+        let message = format!("`{OWN_SOURCE}` is the source of the relay's own alerts");
+        reader.report(Problem::error(field.key_span(), message).help("give this source another name"));
+    }
 }
 
 fn read_path<'t>(section: &Section<'t>, taken: &mut Vec<(&'t str, Span)>, reader: &mut Reader<'_>) -> Option<&'t str> {

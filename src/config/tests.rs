@@ -1,5 +1,6 @@
 //! The whole room: files with mistakes, and what people are told.
 
+mod alerts;
 mod auth;
 mod example;
 mod expectations;

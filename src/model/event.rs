@@ -54,6 +54,18 @@ pub struct NewEvent {
     pub deliveries: Vec<NewDelivery>,
 }
 
+impl NewEvent {
+    /// What the relay itself has to say to these destinations, in JSON, made at the time of its `id`. There is no other like it.
+    #[must_use]
+    pub fn own(id: EventId, body: Bytes, to: Vec<Name>) -> Self {
+        let headers = OriginalHeaders { content_type: Some(b"application/json".to_vec()), signature: None };
+        let (source, received_at, reading) = (Name::own(), id.timestamp(), Reading::of(&body));
+        let event = Event { id, source, received_at, reading, headers, body };
+        let deliveries = to.into_iter().map(NewDelivery::to).collect();
+        Self { event, dedup_key: DedupKey::from_bytes(*id.as_bytes()), deliveries }
+    }
+}
+
 /// What two receipts of the same event share: a digest over the source and the envelope's `id`, or over the source and
 /// the whole body where there is no id.
 ///

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use super::OWN_SOURCE;
+
 /// The longest name, in bytes. Names stand in store keys, metric labels and URLs, so they stay short.
 const MAX_NAME: usize = 64;
 
@@ -22,6 +24,11 @@ impl Name {
     /// [`NameError`] when it is empty, longer than 64 bytes or holds another character.
     pub fn new(text: &str) -> Result<Self, NameError> {
         Self::try_from(Arc::from(text))
+    }
+
+    /// The name of the relay as a source.
+    pub(super) fn own() -> Self {
+        Self(Arc::from(OWN_SOURCE))
     }
 
     /// The name as text.
@@ -95,6 +102,11 @@ pub enum NameError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_relay_has_a_name_that_could_be_anybody_s() {
+        assert_eq!(Name::new(OWN_SOURCE), Ok(Name::own()));
+    }
 
     #[test]
     fn a_name_holds_nothing_that_needs_escaping() {

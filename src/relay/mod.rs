@@ -4,9 +4,9 @@
 //! | --- | --- |
 //! | 1. listeners | senders wait in the kernel's backlog while the store recovers, rather than being refused |
 //! | 2. store | recovers before anything reads or writes |
-//! | 3. dispatch, admin, ingest | |
+//! | 3. dispatch, alerts, admin, ingest | |
 //!
-//! Shutdown goes the other way: ingest and dispatch stop taking anything new and finish what they have, side by side, then the
+//! Shutdown goes the other way: ingest, dispatch and alerts stop taking anything new and finish what they have, side by side, then the
 //! store closes, then the admin listener, which says "stopping" until then.
 
 mod error;
@@ -23,6 +23,7 @@ pub use self::error::{RelayError, StartError};
 use self::listen::{listen, listen_for_people};
 use crate::{
     admin::{self, Admin, Controls, Guard},
+    alerts::{self, Alerts, Senses},
     clock::Clock,
     config::{Config, Endpoint},
     dispatch::Dispatch,
@@ -43,6 +44,8 @@ pub struct Relay {
     dispatch: Dispatch,
     /// The listener that takes events.
     ingest: TaskTracker,
+    /// What watches over the rest.
+    alerts: TaskTracker,
     /// The listener that answers people.
     answers: TaskTracker,
     /// Cancelled when the relay begins to stop.
@@ -63,6 +66,7 @@ impl Relay {
         let mut metrics = Metrics::new(clock.now());
         let store = queue::open(&config.queue, &clock, &mut metrics).await?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
+        let (_, watched) = watch::channel(Arc::new(parts::alerts(config.alerts, &config.sources, &metrics)));
 
         let (routes, current_routes) = watch::channel(Arc::new(config.routes));
         let budgets = config.budgets.into_iter().map(|shared| parts::budget(shared, &clock)).collect();
@@ -75,12 +79,14 @@ impl Relay {
         let sources = config.sources.into_iter().map(parts::source).collect();
         let routes = Arc::clone(&routes.borrow());
         let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), Arc::clone(&metrics));
-        let controls = controls(&dispatch, current_routes, &stop);
+        let alerts = Alerts::new(senses(&dispatch), watched.clone(), Arc::clone(&store), clock.clone());
+        let controls = controls(&dispatch, current_routes, watched, &stop);
         let answers = Admin::new(Arc::clone(&store), clock, controls, metrics, guard);
 
         let answers = tracked(admin::serve(admin_listener, Arc::new(answers), stop_admin.clone()));
         let ingest = tracked(ingest::serve(public_listener, Arc::new(ingest), stop.clone()));
-        Ok(Self { public, admin, store, dispatch, ingest, answers, stop, stop_admin })
+        let alerts = tracked(alerts.run(stop.clone()));
+        Ok(Self { public, admin, store, dispatch, ingest, alerts, answers, stop, stop_admin })
     }
 
     /// Where events are taken.
@@ -101,13 +107,13 @@ impl Relay {
     /// [`RelayError`]: the store failed, now or while it was closed. Everything that was acknowledged is on disk all the
     /// same.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
-        let Self { store, dispatch, ingest, answers, stop: stopping, stop_admin, .. } = self;
+        let Self { store, dispatch, ingest, alerts, answers, stop: stopping, stop_admin, .. } = self;
         let failure = tokio::select! {
             () = stop => None,
             error = store.failed() => Some(error),
         };
         stopping.cancel();
-        tokio::join!(dispatch.finished(GRACE), ingest.wait());
+        tokio::join!(dispatch.finished(GRACE), ingest.wait(), alerts.wait());
         let closed = store.close().await;
         stop_admin.cancel();
         answers.wait().await;
@@ -126,12 +132,23 @@ fn tracked(task: impl Future<Output = ()> + Send + 'static) -> TaskTracker {
     tracker
 }
 
-fn controls(dispatch: &Dispatch, routes: watch::Receiver<Arc<Routes>>, stop: &CancellationToken) -> Controls {
+fn senses(dispatch: &Dispatch) -> Senses {
+    let seen = dispatch.handle();
+    Senses { conditions: Box::new(move || seen.conditions()), config_refused_at: Box::new(|| None) }
+}
+
+fn controls(
+    dispatch: &Dispatch,
+    routes: watch::Receiver<Arc<Routes>>,
+    alerts: watch::Receiver<Arc<alerts::Settings>>,
+    stop: &CancellationToken,
+) -> Controls {
     let (seen, steered) = (dispatch.handle(), dispatch.handle());
     Controls {
         conditions: Box::new(move || seen.conditions()),
         routes: Box::new(move || Arc::clone(&routes.borrow())),
         resume: Box::new(move |destination| steered.resume(destination)),
+        test_alert: Box::new(move || alerts.borrow().test()),
         stopping: stop.clone(),
     }
 }

@@ -6,6 +6,8 @@ use tokio::sync::watch;
 
 use super::StartError;
 use crate::{
+    alert::Policy,
+    alerts,
     clock::Clock,
     config::{self, Destination, Source},
     dispatch::{self, Budget, Freshness},
@@ -13,6 +15,7 @@ use crate::{
     model::Name,
     route::Routes,
     send::{Client, Settings, Timeouts, Trust},
+    telemetry::Metrics,
 };
 
 /// A budget, of which nothing is used yet.
@@ -67,6 +70,12 @@ fn trust(configured: &Destination) -> Trust {
         Some(authorities) => Trust::Only(authorities.clone()),
         None => Trust::for_calls_to(token_url.into_iter().chain([&url])),
     }
+}
+
+/// What is to be told of the relay, and to whom.
+pub(super) fn alerts(policy: Option<Policy>, sources: &[Source], metrics: &Metrics) -> alerts::Settings {
+    let sources = sources.iter().map(|source| (source.name.clone(), metrics.source(&source.name)));
+    alerts::Settings { policy, sources: sources.collect() }
 }
 
 /// A source.

@@ -41,7 +41,7 @@ async fn post(relay: &WholeRelay, files: &[&str]) {
 }
 
 /// Asks the admin API.
-async fn ask(relay: &WholeRelay, line: &str) -> Answer {
+pub(crate) async fn ask(relay: &WholeRelay, line: &str) -> Answer {
     let host = relay.admin.to_string();
     Request::new(line)
         .without("Host")
@@ -52,7 +52,7 @@ async fn ask(relay: &WholeRelay, line: &str) -> Answer {
 }
 
 /// The numbers of one destination.
-async fn numbers(relay: &WholeRelay, destination: &str) -> Value {
+pub(crate) async fn numbers(relay: &WholeRelay, destination: &str) -> Value {
     let answer = ask(relay, "GET /api/v1/destinations HTTP/1.1").await;
     let all: Value = serde_json::from_str(&answer.body).unwrap();
     let all = all["items"].as_array().unwrap_or_else(|| panic!("{answer:?}")).clone();

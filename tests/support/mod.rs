@@ -6,6 +6,7 @@
 
 pub mod disk;
 pub mod fixtures;
+pub mod forward;
 pub mod receiver;
 pub mod relay;
 pub mod scripted;

@@ -30,8 +30,13 @@ impl WholeRelay {
 
     /// Starts one with the queue in `directory`.
     pub async fn start_in(directory: TempDir, config: &str) -> Self {
+        Self::start_by(Clock::system(), directory, config).await
+    }
+
+    /// Starts one that goes by a clock of the test's.
+    pub async fn start_by(clock: Clock, directory: TempDir, config: &str) -> Self {
         let config = parse(&(beginning(directory.path()) + config));
-        let relay = within("starting", Relay::start(config, Clock::system())).await.unwrap();
+        let relay = within("starting", Relay::start(config, clock)).await.unwrap();
         let (public, admin, stop) =
             (relay.public_address(), relay.admin_address().network().unwrap(), CancellationToken::new());
         let mut running = JoinSet::new();

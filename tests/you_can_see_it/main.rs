@@ -6,6 +6,7 @@
 mod support;
 
 mod admin_api;
+mod alerts;
 mod canaries;
 mod commands;
 mod doors;

@@ -92,6 +92,7 @@ fn every_known_key_is_read() {
         "[[destination.crm.outcome]]",
         "[budget.crm]",
         "[[route]]",
+        "[alerts]",
         "[[test]]",
         "[[test]]\n[test.expect.crm]",
         "[destination.crm.url]",

@@ -66,7 +66,6 @@ fn a_key_of_a_later_version_says_so() {
         (SERVER, "tls = { cert = \"a\", key = \"b\" }"),
         ("[calls]", "deadline = \"30m\""),
         ("[atoms]", "base_url = \"https://x\""),
-        ("[alerts]", "to = [\"crm\"]"),
     ] {
         let problem = only_problem(&minimal_with_line(header, line));
         assert!(problem.contains("is not in this version"), "{problem}");

@@ -164,6 +164,18 @@ impl SourceMetrics {
         self.durations.note(took, event);
     }
 
+    /// How many authentic events came so far, those included that were there already or can't be read.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.accepted.expected() + self.duplicates.get() + self.quarantined.get()
+    }
+
+    /// How many requests had no valid signature so far.
+    #[must_use]
+    pub fn forged(&self) -> u64 {
+        self.refused.counted(RefusalReason::Signature)
+    }
+
     /// It brought an authentic body of `length` bytes.
     pub fn body(&self, length: usize) {
         #[expect(clippy::cast_precision_loss, reason = "bodies are far shorter than 2^53 bytes")]

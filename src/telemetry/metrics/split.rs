@@ -55,6 +55,16 @@ impl<W: Word> Split<W> {
         };
     }
 
+    /// How many were counted with this value.
+    pub(super) fn counted(&self, word: W) -> u64 {
+        self.expected.iter().find(|(expected, _)| *expected == word).map_or(0, |(_, counter)| counter.get())
+    }
+
+    /// How many were counted with a value that is expected.
+    pub(super) fn expected(&self) -> u64 {
+        self.expected.iter().map(|(_, counter)| counter.get()).sum()
+    }
+
     fn counter(&self, word: W) -> Counter {
         self.family.get_or_create_owned(&[self.of.clone(), (self.by, word.word().into_owned())])
     }

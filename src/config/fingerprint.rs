@@ -4,7 +4,7 @@
 //! was read from outside the file for it: variables, secret files, certificates. What follows from these follows again. So
 //! nobody has to compare what was read, and no secret has to be kept for that.
 
-use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path};
+use std::{ffi::OsStr, fmt, path::Path};
 
 use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
@@ -42,12 +42,12 @@ impl Inputs {
     /// And this variable.
     pub(super) fn add_variable(&mut self, name: &str, value: Option<&OsStr>) {
         self.text(name.as_bytes());
-        self.outside(value.map(OsStr::as_bytes));
+        self.outside(value.map(OsStr::as_encoded_bytes));
     }
 
     /// And this file; `None` when it couldn't be read.
     pub(super) fn add_file(&mut self, path: &Path, content: Option<&[u8]>) {
-        self.text(path.as_os_str().as_bytes());
+        self.text(path.as_os_str().as_encoded_bytes());
         self.outside(content);
     }
 

@@ -41,6 +41,7 @@ use super::{
 use crate::{
     address::Policy,
     model::{Name, Order},
+    retry::RetryPolicy,
     transform::Target,
 };
 
@@ -114,16 +115,14 @@ fn read_one(
     let auth = Auth::read(&section, policy, sources, reader);
     let target = read_target(&section, &auth, policy, sources, reader);
     let tls = tls::read(&section, reader);
-    let timeout = read_timeout(&section, reader);
-    let connect_timeout = read_connect_timeout(&section, timeout, reader);
+    let (connect_timeout, timeout) = read_timeouts(&section, reader);
     let concurrency = read_concurrency(&section, reader);
     let rate = section.field("rate").map(|field| rate::read(&field, reader)).unwrap_or_default();
     let budget = section.field("budget").and_then(|field| budget::read_reference(&field, root, reader));
     let order = section.field("order").and_then(|field| read_order(&field, reader)).unwrap_or_default();
     let max_age = section.field("max_age").and_then(|field| field.duration(&MAX_AGE, reader));
     let rules = outcome::read(&section, reader);
-    let retry = retry::read(&section.table("retry", &RETRY_KEYS, reader), reader);
-    retry::check_window(&section, retry, reader);
+    let retry = read_retry(&section, reader);
     let (name, target, retry, grant) = (name?, target?, retry?, auth.grant);
     Some(Destination {
         name,
@@ -215,8 +214,17 @@ fn read_concurrency(section: &Section<'_>, reader: &mut Reader<'_>) -> NonZeroUs
     field.and_then(|field| field.count(MAX_CONCURRENCY, "8", reader)).unwrap_or(DEFAULT_CONCURRENCY)
 }
 
-fn read_timeout(section: &Section<'_>, reader: &mut Reader<'_>) -> Duration {
-    section.field("timeout").and_then(|field| field.duration(&TIMEOUT, reader)).unwrap_or(DEFAULT_TIMEOUT)
+fn read_retry(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<RetryPolicy> {
+    let retry = retry::read(&section.table("retry", &RETRY_KEYS, reader), reader);
+    retry::check_window(section, retry, reader);
+    retry
+}
+
+/// How long connecting may take, and an attempt as a whole.
+fn read_timeouts(section: &Section<'_>, reader: &mut Reader<'_>) -> (Duration, Duration) {
+    let field = section.field("timeout");
+    let timeout = field.and_then(|field| field.duration(&TIMEOUT, reader)).unwrap_or(DEFAULT_TIMEOUT);
+    (read_connect_timeout(section, timeout, reader), timeout)
 }
 
 /// Connecting is part of an attempt, so it never takes longer than the whole.

@@ -32,6 +32,7 @@ pub mod clock;
 pub mod telemetry;
 pub mod store;
 pub mod send;
+pub mod audit;
 
 pub mod ingest;
 pub mod dispatch;

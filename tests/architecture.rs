@@ -61,6 +61,7 @@ const ROOMS: &[Room] = &[
     ("telemetry", Hands, &["clock", "model"]),
     ("store", Hands, &["clock", "model", "telemetry"]),
     ("send", Hands, &["address", "auth", "model", "outcome", "transform"]),
+    ("audit", Hands, &["model"]),
     ("ingest", Flows, &["clock", "model", "route", "store", "telemetry", "verify"]),
     (
         "dispatch",
@@ -68,7 +69,7 @@ const ROOMS: &[Room] = &[
         &["breaker", "clock", "model", "outcome", "rate", "retry", "route", "send", "store", "telemetry", "transform"],
     ),
     ("alerts", Flows, &["alert", "breaker", "clock", "model", "store", "telemetry"]),
-    ("admin", Flows, &["breaker", "clock", "model", "route", "store", "telemetry"]),
+    ("admin", Flows, &["audit", "breaker", "clock", "model", "route", "store", "telemetry"]),
     (
         "relay",
         Composition,
@@ -76,6 +77,7 @@ const ROOMS: &[Room] = &[
             "admin",
             "alert",
             "alerts",
+            "audit",
             "clock",
             "config",
             "dispatch",
@@ -93,6 +95,7 @@ const ROOMS: &[Room] = &[
         &[
             "address",
             "admin",
+            "audit",
             "clock",
             "config",
             "model",
@@ -151,14 +154,14 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("secrecy", &["transform", "auth", "config", "send", "admin"], "keeps secrets out of Debug and wipes them"),
     (
         "serde_json",
-        &["model", "template", "transform", "auth", "outcome", "alert", "config", "admin", "cli"],
-        "envelopes; JSON with texts to fill in, read and written; token answers; what rules see; alerts; the documents of \
-         the admin API, written and read",
+        &["model", "template", "transform", "auth", "outcome", "alert", "config", "audit", "admin", "cli"],
+        "envelopes; JSON with texts to fill in, read and written; token answers; what rules see; alerts; the audit trail; \
+         the documents of the admin API, written and read",
     ),
     (
         "sha2",
-        &["model", "verify", "transform", "config", "admin", "cli"],
-        "deduplication, signatures, span ids, fingerprints, the token, `explain`",
+        &["model", "verify", "transform", "config", "audit", "admin", "cli"],
+        "deduplication, signatures, span ids, fingerprints, the audit trail, the token, `explain`",
     ),
     ("sled", &["store"], "the index of the queue"),
     ("strsim", &["config"], "did you mean"),

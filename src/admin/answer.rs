@@ -62,6 +62,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    pub(super) fn bug(what: &str) -> Self {
+        let detail = format!("a bug in the relay, please report it: {what} panicked");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
     pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
         let challenge = HeaderValue::from_static("Bearer realm=\"atoms-relay\"");
         Self { header: Some((header::WWW_AUTHENTICATE, challenge)), ..Self::new(StatusCode::UNAUTHORIZED, detail) }

@@ -17,22 +17,35 @@ const MAX_BODY: usize = 1024 * 1024;
 /// How long a body may take to arrive. On loopback a longer wait means that nobody sends it.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Reads the JSON object in the body; no body at all stands for an empty object.
-pub(super) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Incoming) -> Result<T, Problem> {
-    let body = read_body(body).await?;
-    if body.is_empty() {
-        return parse(b"{}");
-    }
-    if !is_json(headers) {
-        let detail = "send the body as JSON, with Content-Type: application/json";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
-    parse(&body)
-}
+/// What of a body is shown to people, in characters: more than the longest filter, less than a list of ids.
+const MAX_SHOWN: usize = 500;
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::bad_request(format!("the body is not what is wanted here: {error}")))
+/// What came with a change.
+pub(super) struct Sent(Bytes);
+
+impl Sent {
+    /// Reads a body, which has to be JSON unless there is none.
+    pub(super) async fn read(headers: &HeaderMap, body: Incoming) -> Result<Self, Problem> {
+        let body = read_body(body).await?;
+        if !body.is_empty() && !is_json(headers) {
+            let detail = "send the body as JSON, with Content-Type: application/json";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        Ok(Self(body))
+    }
+
+    /// What it says; no body at all stands for an empty object.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let json = if self.0.is_empty() { b"{}" } else { &self.0[..] };
+        serde_json::from_slice(json)
+            .map_err(|error| Problem::bad_request(format!("the body is not what is wanted here: {error}")))
+    }
+
+    /// The start of it, for those who look later at what was asked.
+    pub(super) fn shown(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.0);
+        (!text.is_empty()).then(|| text.chars().take(MAX_SHOWN).collect())
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -64,6 +77,15 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn no_body_is_an_empty_object_and_of_a_long_one_the_start_is_shown() {
+        let Nothing {} = Sent(Bytes::new()).json().unwrap();
+        assert_eq!(Sent(Bytes::new()).shown(), None);
+        let long = Sent(Bytes::from("ä".repeat(MAX_SHOWN + 1)));
+        assert_eq!(long.shown().unwrap().chars().count(), MAX_SHOWN);
+        assert!(long.json::<Nothing>().is_err());
+    }
 
     #[test]
     fn a_form_is_not_json() {

@@ -1,12 +1,12 @@
 //! What people can change through the admin listener.
 
 use http::StatusCode;
-use hyper::body::Incoming;
 
 use super::{
     Admin,
     answer::{Answer, Problem, json},
-    body::{self, Nothing},
+    body::{Nothing, Sent},
+    record::{changed, replayed},
     resource::Asked,
     selection::Action,
     view::{ConditionName, DestinationView, EventView, PauseRequest},
@@ -30,28 +30,28 @@ pub(super) enum Change {
 
 impl Admin {
     /// Does what was asked.
-    pub(super) async fn change(&self, what: Change, asked: &Asked, sent: Incoming) -> Result<Answer, Problem> {
-        let Asked { named, headers, .. } = asked;
+    pub(super) async fn change(&self, what: Change, asked: &Asked, sent: &Sent) -> Result<Answer, Problem> {
+        let named = &asked.named;
         match what {
-            Change::Pause => self.pause(&named.parsed()?, body::read_json(headers, sent).await?).await,
+            Change::Pause => self.pause(&named.parsed()?, sent.json()?).await,
             Change::Resume => {
-                let Nothing {} = body::read_json(headers, sent).await?;
+                let Nothing {} = sent.json()?;
                 self.resume(&named.parsed()?).await
             }
             Change::Retry => {
-                let Nothing {} = body::read_json(headers, sent).await?;
+                let Nothing {} = sent.json()?;
                 self.retry(named.parsed()?).await
             }
             Change::Replay => {
-                let done = self.replay(body::read_json(headers, sent).await?).await?;
-                json(StatusCode::OK, &done)
+                let done = self.replay(sent.json()?).await?;
+                replayed(&done)
             }
             Change::Discard => {
-                let done = self.apply(Action::Discard, body::read_json(headers, sent).await?).await?;
-                json(StatusCode::OK, &done)
+                let done = self.apply(Action::Discard, sent.json()?).await?;
+                changed(&done)
             }
             Change::TestAlert => {
-                let Nothing {} = body::read_json(headers, sent).await?;
+                let Nothing {} = sent.json()?;
                 self.test_alert().await
             }
         }
@@ -95,7 +95,7 @@ impl Admin {
         if done.deliveries == 0 {
             return Err(Problem::not_found("there is no such delivery, or the retention of its event is over"));
         }
-        json(StatusCode::OK, &done)
+        changed(&done)
     }
 
     /// The destination, which has to stand in the config: another has nothing that could be held back or go on.

@@ -48,6 +48,11 @@ impl Guard {
         self.check_origin(headers, host.as_ref())
     }
 
+    /// Whether those who came in know a token.
+    pub(super) fn wants_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Refuses a request that was addressed to another name, and gives back the one that it was addressed to. Who has come
     /// through a Unix socket may call it anything.
     fn check_host(&self, headers: &HeaderMap, caller: Caller) -> Result<Option<Authority>, Problem> {

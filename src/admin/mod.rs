@@ -1,7 +1,8 @@
 //! The admin listener: health, readiness, metrics and the part of `/api/v1` with which people see and steer the relay.
 //!
 //! It reads the store and asks it to replay, discard and pause; what a destination is doing it learns through
-//! [`Controls`], so that no other flow is known here. Every answer is made of the types in [`view`].
+//! [`Controls`], so that no other flow is known here. Every answer is made of the types in [`view`], every change goes into the
+//! audit trail.
 //!
 //! [`Guard`] says who may: everybody who can connect, or only who has a token; and it keeps out what a web page could make a
 //! browser send. TLS is left to a proxy. No answer shows a credential.
@@ -16,6 +17,7 @@ mod metrics;
 mod openapi;
 mod query;
 mod read;
+mod record;
 mod replay;
 mod resource;
 mod routes;
@@ -32,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use self::view::DestinationView;
 pub use self::{guard::Guard, listener::Listener, server::serve};
 use crate::{
+    audit::Trail,
     breaker::Condition,
     clock::Clock,
     model::{Name, Timestamp},
@@ -47,6 +50,7 @@ pub struct Admin {
     controls: Controls,
     metrics: Arc<Metrics>,
     guard: Guard,
+    trail: Arc<Trail>,
     started_at: Timestamp,
 }
 
@@ -65,11 +69,19 @@ pub struct Controls {
 }
 
 impl Admin {
-    /// Answers those whom `guard` lets in from `store` and `metrics`; the relay counts as started now.
+    /// Answers those whom `guard` lets in from `store` and `metrics`, and writes into `trail` what they change; the relay
+    /// counts as started now.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Clock, controls: Controls, metrics: Arc<Metrics>, guard: Guard) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        controls: Controls,
+        metrics: Arc<Metrics>,
+        guard: Guard,
+        trail: Arc<Trail>,
+    ) -> Self {
         let started_at = clock.now();
-        Self { store, clock, controls, metrics, guard, started_at }
+        Self { store, clock, controls, metrics, guard, trail, started_at }
     }
 
     /// Every configured destination, and those that still have something in the store though the config doesn't name

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{
     guard::Access,
     query::Parameter,
-    routes::{Content, ROUTES, Route, What, json_of},
+    routes::{Content, ROUTES, Route, json_of},
     view::ProblemView,
 };
 
@@ -74,7 +74,7 @@ impl Schemas {
         });
         let body = route.takes.map(|takes| takes(&mut self.asked));
         let parts = [
-            ("operationId", Some(operation_id(route.what).into())),
+            ("operationId", Some(route.what.name().into())),
             ("summary", Some(route.summary.into())),
             ("parameters", Some(self.parameters(route).into())),
             ("requestBody", body.map(|schema| json!({ "content": { "application/json": { "schema": schema } } }))),
@@ -106,16 +106,6 @@ impl Schemas {
         definitions.extend(self.answered.take_definitions(true));
         definitions
     }
-}
-
-/// The name of what is done, as programs that are generated from the document call it.
-fn operation_id(what: What) -> String {
-    let name = match what {
-        What::Read(what) => format!("{what:?}"),
-        What::Change(what) => format!("{what:?}"),
-    };
-    let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 #[cfg(test)]
@@ -171,7 +161,7 @@ mod tests {
 
     #[test]
     fn operations_have_names_of_their_own() {
-        let mut ids: Vec<String> = ROUTES.iter().map(|route| operation_id(route.what)).collect();
+        let mut ids: Vec<String> = ROUTES.iter().map(|route| route.what.name()).collect();
         ids.sort();
         let count = ids.len();
         ids.dedup();

@@ -35,6 +35,7 @@ pub(super) enum Read {
     Call,
     Deliveries,
     DeadLetters,
+    Audit,
 }
 
 impl Admin {
@@ -51,12 +52,20 @@ impl Admin {
             Read::Destinations => json(StatusCode::OK, &PageView { items: self.destinations(), next: None }),
             Read::Events => self.list_events(&asked.query).await,
             Read::Event => json(StatusCode::OK, &EventView::from(self.stored(asked.named.parsed()?).await?)),
-            Read::Body => Ok(download(self.stored(asked.named.parsed()?).await?)),
+            Read::Body => self.show_body(asked).await,
             Read::Calls => self.list_calls(&asked.query).await,
             Read::Call => self.show_call(asked.named.parsed()?).await,
             Read::Deliveries => self.list_deliveries(&asked.query).await,
             Read::DeadLetters => self.list_dead_letters(&asked.query).await,
+            Read::Audit => self.list_audit(asked.query.page()?).await,
         }
+    }
+
+    /// A body holds what people said on the phone: who looks is written down first.
+    async fn show_body(&self, asked: &Asked) -> Result<Answer, Problem> {
+        let stored = self.stored(asked.named.parsed()?).await?;
+        self.look_on_record("body", asked).await?;
+        Ok(download(stored))
     }
 
     fn show_readiness(&self) -> Result<Answer, Problem> {

@@ -8,8 +8,10 @@ use hyper::body::Incoming;
 use super::{
     Admin,
     answer::{Answer, Problem},
+    body::Sent,
     listener::Caller,
     query::Query,
+    record::Actor,
     routes::{Route, What},
 };
 
@@ -19,12 +21,19 @@ pub(super) struct Asked {
     pub(super) named: Named,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
+    /// Who asks.
+    pub(super) actor: Actor,
 }
 
 /// The text by which a path names something.
 pub(super) struct Named(String);
 
 impl Named {
+    /// As it stands there; `None` when the path has no such text.
+    pub(super) fn text(&self) -> Option<String> {
+        (!self.0.is_empty()).then(|| self.0.clone())
+    }
+
     /// As what it has to be; a text that can't be one names nothing.
     pub(super) fn parsed<T: FromStr<Err: Display>>(&self) -> Result<T, Problem> {
         self.0.parse().map_err(|why| Problem::not_found(format!("there can't be such a thing: {why}")))
@@ -42,10 +51,11 @@ impl Admin {
         let (route, named) = Route::of(&head.method, head.uri.path())?;
         self.guard.check(&head.headers, caller, route.access)?;
         let query = Query::parse(head.uri.query(), route.parameters)?;
-        let asked = Asked { named: Named(named), query, headers: head.headers };
+        let actor = self.actor(&head.headers, caller);
+        let asked = Asked { named: Named(named), query, headers: head.headers, actor };
         match route.what {
             What::Read(what) => self.read(what, &asked).await,
-            What::Change(what) => self.change(what, &asked, body).await,
+            What::Change(what) => self.change_on_record(what, &asked, Sent::read(&asked.headers, body).await?).await,
         }
     }
 }

@@ -16,8 +16,8 @@ use super::{
     query::{DELIVERY_STATE, DESTINATION, EVENT_FILTERS, EVENT_STATE, PAGING, Parameter, VERBOSE},
     read::Read,
     view::{
-        CallSummaryView, CallView, ChangedView, DeadLetterView, DeliveryView, DestinationView, EventView, PageView,
-        PauseRequest, ReadinessView, ReplayRequest, ReplayedView, SelectionRequest, StatusView,
+        AuditView, CallSummaryView, CallView, ChangedView, DeadLetterView, DeliveryView, DestinationView, EventView,
+        PageView, PauseRequest, ReadinessView, ReplayRequest, ReplayedView, SelectionRequest, StatusView,
     },
 };
 
@@ -105,6 +105,8 @@ pub(super) const ROUTES: &[Route] = &[
         Change::TestAlert,
         "Sends a test alert to all of `[alerts]`",
     ),
+    Route::read("/api/v1/audit", Read::Audit, "Who changed what, newest first", json::<PageView<AuditView>>())
+        .with(&[PAGING]),
 ];
 
 const TEXT: Content = Content::Other("text/plain");
@@ -155,6 +157,18 @@ pub(super) enum What {
     Read(Read),
     /// Something is changed, with POST.
     Change(Change),
+}
+
+impl What {
+    /// Its name, for programs: the audit trail has it, and clients that are generated call it so.
+    pub(super) fn name(self) -> String {
+        let name = match self {
+            Self::Read(what) => format!("{what:?}"),
+            Self::Change(what) => format!("{what:?}"),
+        };
+        let mut letters = name.chars();
+        letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+    }
 }
 
 impl Route {

@@ -154,12 +154,18 @@ fn authorization(token_file: &Path) -> Result<HeaderValue, Failure> {
 pub(super) struct AdminClient {
     address: AdminAddress,
     token_file: Option<PathBuf>,
+    user: Option<HeaderValue>,
 }
 
 impl AdminClient {
     /// The API at an address, whose token is in a file where it wants one. Nothing is read or sent yet.
     pub(super) fn new(address: AdminAddress, token_file: Option<PathBuf>) -> Self {
-        Self { address, token_file }
+        Self { address, token_file, user: None }
+    }
+
+    /// The same for somebody who says who they are, which stands in the audit trail then.
+    pub(super) fn on_behalf_of(self, name: Option<String>) -> Self {
+        Self { user: name.and_then(|name| HeaderValue::try_from(name).ok()), ..self }
     }
 
     /// Asks for something and reads the answer.
@@ -221,6 +227,9 @@ impl AdminClient {
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(file) = &self.token_file {
             request = request.header(header::AUTHORIZATION, authorization(file)?);
+        }
+        if let Some(user) = &self.user {
+            request = request.header("X-Relay-User", user);
         }
         request.body(Full::new(body)).map_err(|error| Failure::new(Exit::Software, error))
     }

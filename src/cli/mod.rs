@@ -6,6 +6,7 @@
 
 mod admin_client;
 mod alerts;
+mod audit;
 mod calls;
 pub mod check;
 mod completions;
@@ -134,6 +135,8 @@ enum Command {
     /// Find out whether the alerts of a running relay arrive.
     #[command(subcommand)]
     Alerts(alerts::AlertsCommand),
+    /// List who changed what on a running relay, newest first, or check that list.
+    Audit(audit::AuditArgs),
     /// Look after the queue of a relay that doesn't run.
     Store(store::StoreArgs),
     /// Ask whether a running relay takes events. It ends with 0 if so, with 69 if not.
@@ -162,7 +165,7 @@ impl Session {
     }
 
     fn admin(&self) -> AdminClient {
-        AdminClient::new(self.admin.clone(), self.token_file.clone())
+        AdminClient::new(self.admin.clone(), self.token_file.clone()).on_behalf_of(login_name())
     }
 
     /// The configuration; what is wrong with it has been said when there is none. Its warnings are for `check` and `serve`
@@ -235,11 +238,18 @@ async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Pause(args) => pause::pause(args, session).await,
         Command::Resume(args) => pause::resume(args, session).await,
         Command::Alerts(command) => alerts::run(command, session).await,
+        Command::Audit(args) => audit::run(args, session).await,
         Command::Store(args) => store::run(args, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }
+}
+
+/// How whoever runs this calls themselves, behind `sudo` too.
+fn login_name() -> Option<String> {
+    let names = ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|name| ProcessEnvironment.variable(name));
+    names.filter_map(|name| name.into_string().ok()).find(|name| !name.is_empty())
 }
 
 /// Colours are for terminals, and for people who want them (<https://no-color.org>).

@@ -69,7 +69,7 @@ fn refused(error: StartError) -> Failure {
     let exit = match &error {
         StartError::Listen { .. } | StartError::Store(OpenError::Locked { .. }) => Exit::Unavailable,
         StartError::Store(OpenError::Foreign { .. }) => Exit::Data,
-        StartError::Store(_) => Exit::Io,
+        StartError::Store(_) | StartError::Audit(_) => Exit::Io,
         StartError::Destination { .. } => Exit::Config,
         StartError::Bug(_) => Exit::Software,
     };

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::{
+    audit::TrailError,
     config::Endpoint,
     model::Name,
     send::ClientError,
@@ -25,6 +26,9 @@ pub enum StartError {
     /// The queue can't be opened.
     #[error("can't open the queue: {0}")]
     Store(#[from] OpenError),
+    /// The audit trail can't be opened.
+    #[error(transparent)]
+    Audit(#[from] TrailError),
     /// A destination can't be called at all.
     #[error("destination `{destination}`: {source}")]
     Destination {

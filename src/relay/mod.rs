@@ -65,6 +65,7 @@ impl Relay {
         let guard = Guard::new(config.admin.token.as_ref(), config.admin.names);
         let mut metrics = Metrics::new(clock.now());
         let store = queue::open(&config.queue, &clock, &mut metrics).await?;
+        let trail = queue::open_trail(config.queue.path).await?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let (_, watched) = watch::channel(Arc::new(parts::alerts(config.alerts, &config.sources, &metrics)));
 
@@ -81,7 +82,7 @@ impl Relay {
         let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), Arc::clone(&metrics));
         let alerts = Alerts::new(senses(&dispatch), watched.clone(), Arc::clone(&store), clock.clone());
         let controls = controls(&dispatch, current_routes, watched, &stop);
-        let answers = Admin::new(Arc::clone(&store), clock, controls, metrics, guard);
+        let answers = Admin::new(Arc::clone(&store), clock, controls, metrics, guard, trail);
 
         let answers = tracked(admin::serve(admin_listener, Arc::new(answers), stop_admin.clone()));
         let ingest = tracked(ingest::serve(public_listener, Arc::new(ingest), stop.clone()));

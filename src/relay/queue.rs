@@ -1,11 +1,12 @@
-//! The store, opened as `[queue]` wants it, and what is to be said of that.
+//! The store and the audit trail beside it, opened as `[queue]` wants them, and what is to be said of that.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::task;
 
 use super::StartError;
 use crate::{
+    audit::Trail,
     clock::Clock,
     config::Queue,
     store::{
@@ -30,6 +31,16 @@ pub(super) async fn open(queue: &Queue, clock: &Clock, metrics: &mut Metrics) ->
     tell(report);
     metrics.store_opened(report.rebuilt.is_some().into());
     Ok(Arc::new(store))
+}
+
+/// Opens the audit trail in the queue's folder, which has to be ours: [`open`] comes first.
+pub(super) async fn open_trail(folder: PathBuf) -> Result<Arc<Trail>, StartError> {
+    let opened = task::spawn_blocking(move || Trail::open(&folder)).await;
+    let (trail, cut_off) = opened.map_err(|_| StartError::Bug("the audit trail"))??;
+    if cut_off > 0 {
+        tracing::warn!("the last entry of the audit trail was not whole: {cut_off} bytes of it were cut off");
+    }
+    Ok(Arc::new(trail))
 }
 
 fn tell(report: &Report) {

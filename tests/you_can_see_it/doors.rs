@@ -105,8 +105,8 @@ async fn every_route_is_open_to_those_who_have_the_token() {
     for route in routes(&window).await {
         for visitor in [Visitor::with(Some(TOKEN)), Visitor { ..own_page }] {
             let answer = visitor.ask(&window, &route).await;
-            // A change that is asked for without a body may be too vague.
-            assert!([200, 400].contains(&answer.status), "{}: {answer:?}", route.line);
+            // A change that is asked for without a body may be too vague, but for other reasons.
+            assert!(![401, 403, 421].contains(&answer.status), "{}: {answer:?}", route.line);
         }
     }
 }

@@ -7,6 +7,7 @@ mod support;
 
 mod admin_api;
 mod alerts;
+mod audit;
 mod canaries;
 mod commands;
 mod doors;

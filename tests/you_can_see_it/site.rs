@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
 };
 
@@ -50,6 +50,10 @@ impl Site {
 
     pub(crate) fn config(&self) -> String {
         self.folder.path().join("relay.toml").display().to_string()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Gives the route a condition.

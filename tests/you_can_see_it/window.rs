@@ -10,6 +10,7 @@ use std::{
 
 use atoms_relay::{
     admin::{self, Admin, Controls, Guard, Listener},
+    audit::Trail,
     breaker::Condition,
     clock::Clock,
     model::{Attempt, DeadReason, EventId, Name, Order, Outcome, Timestamp, Verdict},
@@ -17,6 +18,7 @@ use atoms_relay::{
     store::{Pause, Settlement},
 };
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::{
     io::AsyncWriteExt,
     process::Command,
@@ -40,6 +42,8 @@ pub(crate) struct Window {
     pub(crate) resumed: Arc<Mutex<Vec<Name>>>,
     /// The routes of today.
     pub(crate) routes: Arc<Mutex<Arc<Routes>>>,
+    /// Where the audit trail is.
+    pub(crate) folder: TempDir,
     _serving: JoinSet<()>,
 }
 
@@ -62,6 +66,7 @@ impl Window {
 
     /// Looks into a receiver, and lets those in whom `guard` does.
     pub(crate) async fn guarded(receiver: Receiver, clock: Clock, guard: Guard) -> Self {
+        let folder = TempDir::new().unwrap();
         let listener = Listener::on_network("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.address().unwrap();
         let conditions = Arc::new(Mutex::new(BTreeMap::from([(crm(), Condition::Flowing)])));
@@ -89,10 +94,11 @@ impl Window {
             }),
             stopping: stopping.clone(),
         };
-        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), clock, controls, metrics(), guard));
+        let trail = Arc::new(Trail::open(folder.path()).unwrap().0);
+        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), clock, controls, metrics(), guard, trail));
         let mut serving = JoinSet::new();
         serving.spawn(admin::serve(listener, admin, CancellationToken::new()));
-        Self { receiver, address, stopping, conditions, resumed, routes, _serving: serving }
+        Self { receiver, address, stopping, conditions, resumed, routes, folder, _serving: serving }
     }
 
     /// Has today's routes send every event to these destinations, which the config names from now on.

@@ -45,7 +45,7 @@ const ROOMS: &[Room] = &[
     ("template", Decisions, &["model"]),
     ("route", Decisions, &["model", "template"]),
     ("transform", Decisions, &["model", "template", "verify"]),
-    ("auth", Decisions, &[]),
+    ("auth", Decisions, &["model"]),
     ("address", Decisions, &[]),
     ("outcome", Decisions, &["model", "template"]),
     ("retry", Decisions, &["model", "outcome"]),
@@ -62,7 +62,7 @@ const ROOMS: &[Room] = &[
     ("store", Hands, &["clock", "model", "telemetry"]),
     ("send", Hands, &["address", "auth", "model", "outcome", "transform"]),
     ("audit", Hands, &["model"]),
-    ("ingest", Flows, &["clock", "model", "route", "store", "telemetry", "verify"]),
+    ("ingest", Flows, &["auth", "clock", "model", "route", "store", "telemetry", "verify"]),
     (
         "dispatch",
         Flows,
@@ -149,7 +149,11 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
         &["clock", "telemetry", "ingest", "store"],
         "system calls: the time since the start; the limit of open files; the process's numbers; free disk, allocation, syncs",
     ),
-    ("rustls", &["auth", "send"], "whether certificates are some; what a failed handshake is about"),
+    (
+        "rustls",
+        &["auth", "send", "ingest"],
+        "whether certificates are some; what a failed handshake is about; showing ours",
+    ),
     ("schemars", &["admin"], "what the documents of the API look like"),
     ("secrecy", &["transform", "auth", "config", "send", "admin"], "keeps secrets out of Debug and wipes them"),
     (
@@ -167,6 +171,7 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("strsim", &["config"], "did you mean"),
     ("subtle", &["admin"], "compares the token without telling how near a guess was"),
     ("tempfile", &["cli"], "the demo's queue; copies of an index that is looked over"),
+    ("tokio_rustls", &["ingest"], "TLS of the public side"),
     ("toml", &["config", "cli"], "reads the config; the demo writes one with a path in it"),
     ("tower", &["ingest"], "layers around the service"),
     ("tower_http", &["ingest"], "catches panics"),

@@ -2,9 +2,9 @@
 //! certificate the relay is known there (mTLS).
 //!
 //! What is wrong with a file is said when the config is read: a handshake that fails at night says much less. Whether a
-//! certificate is still valid isn't looked at here, for it may be renewed before it is needed.
+//! certificate is still valid isn't judged here, for it may be renewed before it is needed.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{
@@ -13,7 +13,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::validity::{self, Validity};
 
 /// The only authorities whose certificates are believed. At least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,7 @@ impl Authorities {
 #[derive(Clone)]
 pub struct Identity {
     pem: SecretString,
+    certified: Arc<CertifiedKey>,
 }
 
 impl Identity {
@@ -54,7 +57,7 @@ impl Identity {
         let chain = certificates(certificate)?;
         let key = private_key(key)?;
         match CertifiedKey::from_der(chain.clone(), key.clone_key(), &aws_lc_rs::default_provider()) {
-            Ok(_) => Ok(Self { pem: in_pem(&chain, &key) }),
+            Ok(certified) => Ok(Self { pem: in_pem(&chain, &key), certified: Arc::new(certified) }),
             Err(Error::InconsistentKeys(_)) => Err(CertificateFlaw::OtherKey),
             Err(Error::InvalidCertificate(_)) => Err(CertificateFlaw::Damaged),
             Err(_) => Err(CertificateFlaw::UnknownKey),
@@ -66,7 +69,28 @@ impl Identity {
     pub fn pem(&self) -> &SecretString {
         &self.pem
     }
+
+    /// The same, as TLS uses it.
+    #[must_use]
+    pub fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.certified)
+    }
+
+    /// From when until when the certificate is valid; `None` where that can't be read.
+    #[must_use]
+    pub fn validity(&self) -> Option<Validity> {
+        validity::of(self.certified.end_entity_cert().ok()?)
+    }
 }
+
+/// The same certificates and the same key.
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.pem.expose_secret() == other.pem.expose_secret()
+    }
+}
+
+impl Eq for Identity {}
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

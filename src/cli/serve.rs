@@ -71,7 +71,7 @@ fn refused(error: StartError) -> Failure {
         StartError::Store(OpenError::Foreign { .. }) => Exit::Data,
         StartError::Store(_) | StartError::Audit(_) => Exit::Io,
         StartError::Destination { .. } => Exit::Config,
-        StartError::Bug(_) => Exit::Software,
+        StartError::Tls(_) | StartError::Bug(_) => Exit::Software,
     };
     Failure::new(exit, error)
 }

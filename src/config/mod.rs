@@ -17,6 +17,7 @@ mod entries;
 mod environment;
 mod field;
 mod fingerprint;
+mod identity;
 mod listen;
 mod load;
 mod mask;
@@ -53,6 +54,7 @@ pub use self::{
     destination::{PRESETS, Preset},
     environment::{Environment, FixedEnvironment, ProcessEnvironment, SecretFile},
     fingerprint::Fingerprint,
+    identity::{IdentityError, IdentityFiles},
     listen::Endpoint,
     load::{DEFAULT_PATHS, LoadError, load, locate},
     problem::{Position, Problem, Problems, Severity},
@@ -111,6 +113,17 @@ pub struct Server {
     pub max_body: u64,
     /// How long a request may wait for the disk.
     pub accept_deadline: Duration,
+    /// The certificate, where the relay does the TLS itself.
+    pub tls: Option<ServerTls>,
+}
+
+/// How the public listener is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerTls {
+    /// The certificate and its key.
+    pub identity: Identity,
+    /// Where both can be read again; `None` where they can't have changed.
+    pub files: Option<IdentityFiles>,
 }
 
 /// Where people and their tools look in.
@@ -208,6 +221,7 @@ const ROOT_KEYS: Keys = Keys {
 const SECTIONS: &[(&str, &Keys)] = &[
     ("the top level of the file", &ROOT_KEYS),
     ("[server]", &server::KEYS),
+    ("`tls` of [server]", &server::TLS_KEYS),
     ("[admin]", &admin::KEYS),
     ("[queue]", &queue::KEYS),
     ("[source.NAME]", &source::KEYS),

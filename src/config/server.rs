@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Server,
+    Server, ServerTls,
+    identity::{self, IdentityFiles},
     listen::Listen,
     problem::Problem,
     reader::Reader,
@@ -14,10 +15,9 @@ use super::{
     units::{Bounds, show_size},
 };
 
-pub(super) const KEYS: Keys = Keys {
-    known: &["listen", "max_body", "accept_deadline"],
-    later: &[("tls", "let a reverse proxy in front of the relay do the TLS, and listen on loopback")],
-};
+pub(super) const KEYS: Keys = Keys { known: &["listen", "max_body", "accept_deadline", "tls"], later: &[] };
+
+pub(super) const TLS_KEYS: Keys = Keys { known: &["cert", "key"], later: &[] };
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
@@ -51,10 +51,17 @@ pub(super) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> (Server, L
     let accept_deadline = section.field("accept_deadline").and_then(|field| field.duration(&ACCEPT_DEADLINE, reader));
     let server = Server {
         listen: listen.address,
+        tls: read_tls(section, reader),
         max_body: read_max_body(section, reader).unwrap_or(DEFAULT_MAX_BODY),
         accept_deadline: accept_deadline.unwrap_or(DEFAULT_ACCEPT_DEADLINE),
     };
     (server, listen)
+}
+
+fn read_tls(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<ServerTls> {
+    let section = section.given_table("tls", &TLS_KEYS, reader)?;
+    let identity = identity::read_required(&section, reader)?;
+    Some(ServerTls { identity, files: IdentityFiles::of(&section, reader) })
 }
 
 fn read_max_body(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<u64> {

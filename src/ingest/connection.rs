@@ -13,17 +13,19 @@ use hyper::{
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, sleep_until, timeout},
+    time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 use tower::{BoxError, ServiceBuilder};
 use tower_http::{body::UnsyncBoxBody, catch_panic::CatchPanicLayer};
 
 use super::{
-    Ingest, Settings, answer,
+    Ingest, answer,
     connections::{Activity, Place, Wish},
     receive::receive,
+    tls,
 };
 
 /// The longest head, and the most that is read ahead of a connection. A usual body fits in as well.
@@ -34,8 +36,19 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Serves a connection until it ends, or its patience does, or `place` is needed for something else.
-pub(super) async fn serve(stream: TcpStream, ingest: Arc<Ingest>, place: Place) {
+pub(super) async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, ingest: Arc<Ingest>, place: Place) {
     let activity = place.activity();
+    match tls {
+        None => converse(stream, ingest, activity).await,
+        Some(acceptor) => {
+            if let Some(stream) = tls::handshake(&acceptor, stream, activity, &ingest.setup().settings).await {
+                converse(stream, ingest, activity).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, ingest: Arc<Ingest>, activity: &Arc<Activity>) {
     let settings = ingest.setup().settings.clone();
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
@@ -43,20 +56,24 @@ pub(super) async fn serve(stream: TcpStream, ingest: Arc<Ingest>, place: Place) 
         // Whoever closes its sending half after a request still gets the answer.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service(ingest, activity));
+    let (mut heard, mut leaves) = (Wish::Nothing, false);
     loop {
         // The connection first: what has arrived already is worth more than any wish.
         tokio::select! {
             biased;
             end = &mut connection => match end {
-                Ok(()) => return linger(connection.into_parts().io.into_inner(), activity).await,
+                Ok(()) => return linger(connection.into_parts().io.into_inner(), activity, heard).await,
                 Err(error) => return tracing::debug!(reason = %error, "a connection broke"),
             },
-            wish = activity.wish() => match wish {
-                Wish::Nothing => {}
-                Wish::Finish => std::pin::Pin::new(&mut connection).graceful_shutdown(),
+            wish = activity.wish(heard) => match wish {
+                Wish::Nothing | Wish::Finish => heard = wish,
                 Wish::MakeRoom | Wish::GiveUp => return,
             },
-            () = patience_ends(activity, &settings) => return,
+            () = activity.silence(), if heard == Wish::Finish && !leaves => {
+                leaves = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+            () = activity.patience_ends(&settings) => return,
         }
     }
 }
@@ -74,20 +91,8 @@ fn service(
     TowerToHyperService::new(layers.service_fn(receive))
 }
 
-/// Waits until nothing has happened on the connection for too long.
-async fn patience_ends(activity: &Activity, settings: &Settings) {
-    loop {
-        let look_again = Instant::now() + settings.keep_alive;
-        let until = activity.patience(settings).unwrap_or(look_again);
-        if until <= Instant::now() {
-            return;
-        }
-        sleep_until(until).await;
-    }
-}
-
 /// Closes our half and waits for the other one.
-async fn linger(mut stream: TcpStream, activity: &Activity) {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin, activity: &Activity, heard: Wish) {
     let drain = async {
         let mut sink = [0; 4096];
         if stream.shutdown().await.is_ok() {
@@ -96,6 +101,6 @@ async fn linger(mut stream: TcpStream, activity: &Activity) {
     };
     tokio::select! {
         _ = timeout(LINGER, drain) => {}
-        _ = activity.wish() => {}
+        _ = activity.wish(heard) => {}
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     sync::Notify,
-    time::{Instant, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::Settings;
@@ -185,7 +185,7 @@ impl Activity {
 
     /// Until when nothing has to happen on the connection; `None` while a request is in work, which has deadlines of its
     /// own.
-    pub(super) fn patience(&self, settings: &Settings) -> Option<Instant> {
+    fn patience(&self, settings: &Settings) -> Option<Instant> {
         match lock(&self.state).phase {
             Phase::Fresh(since) => Some(since + settings.head_deadline),
             Phase::Unverified(_) | Phase::Busy => None,
@@ -208,16 +208,58 @@ impl Activity {
         self.told.notify_one();
     }
 
-    /// Waits for a wish, and for the right moment: who has an authentic event in work doesn't make room.
-    pub(super) async fn wish(&self) -> Wish {
+    /// Waits for a wish that is more urgent than the one `heard` before, and for the right moment: who has an authentic event
+    /// in work doesn't make room.
+    pub(super) async fn wish(&self, heard: Wish) -> Wish {
         loop {
-            self.told.notified().await;
-            let mut state = lock(&self.state);
-            if state.wish == Wish::MakeRoom && matches!(state.phase, Phase::Busy) {
-                state.wish = Wish::Nothing;
-                continue;
+            let wish = self.present_wish();
+            if wish > heard {
+                return wish;
             }
-            return state.wish;
+            self.told.notified().await;
+        }
+    }
+
+    fn present_wish(&self) -> Wish {
+        let mut state = lock(&self.state);
+        if state.wish == Wish::MakeRoom && matches!(state.phase, Phase::Busy) {
+            state.wish = Wish::Nothing;
+        }
+        state.wish
+    }
+
+    /// Whether the answer in work is to be the connection's last one.
+    pub(super) fn is_leaving(&self) -> bool {
+        lock(&self.state).wish >= Wish::Finish
+    }
+
+    /// Waits until a connection has to go that has said nothing yet.
+    pub(super) async fn has_to_go(&self) {
+        if self.wish(Wish::Nothing).await == Wish::Finish {
+            self.silence().await;
+        }
+    }
+
+    /// Waits until nothing has happened on the connection for too long.
+    pub(super) async fn patience_ends(&self, settings: &Settings) {
+        loop {
+            let look_again = Instant::now() + settings.keep_alive;
+            let until = self.patience(settings).unwrap_or(look_again);
+            if until <= Instant::now() {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+
+    /// Waits until the connection isn't about to say something. At a stop a client that has just connected, or has just been
+    /// answered, may have its next request on the way already, and doesn't try again when that meets a closed door.
+    pub(super) async fn silence(&self) {
+        while let Some((_, since)) = self.dispensable()
+            && let until = since + QUIET_ENOUGH
+            && until > Instant::now()
+        {
+            sleep_until(until).await;
         }
     }
 }
@@ -269,7 +311,7 @@ mod tests {
         let newest = connections.enter().await;
         assert!(waits(connections.enter()).await);
         assert_eq!((told(&oldest), told(&newest)), (Wish::MakeRoom, Wish::Nothing));
-        assert_eq!(oldest.activity.wish().await, Wish::MakeRoom);
+        assert_eq!(oldest.activity.wish(Wish::Nothing).await, Wish::MakeRoom);
     }
 
     #[tokio::test(start_paused = true)]
@@ -294,7 +336,7 @@ mod tests {
         tokio::select! {
             biased;
             () = Arc::clone(&activity).work_on(event) => {}
-            wish = activity.wish() => panic!("it was told {wish:?}"),
+            wish = activity.wish(Wish::Nothing) => panic!("it was told {wish:?}"),
             () = async { assert!(waits(connections.enter()).await) } => {}
         }
         assert!(activity.dispensable().is_some(), "afterwards it is quiet");
@@ -344,7 +386,7 @@ mod tests {
         let busy = Arc::clone(place.activity()).work_on(async {
             connections.tell_all(Wish::Finish);
             place.activity().tell(Wish::MakeRoom);
-            place.activity().wish().await
+            place.activity().wish(Wish::Nothing).await
         });
         assert_eq!(timeout(LOOK_AGAIN, busy).await, Ok(Wish::Finish));
     }

@@ -8,7 +8,7 @@
 //! 4. All that a stranger can make us keep is bounded: connections, bytes of bodies, time.
 //! 5. A request meets one configuration from its head to its answer: the one that was current when its head was read.
 //!
-//! Deliberately absent: HTTP/2 and TLS (a proxy in front has them), decompression (the signature is over the bytes as
+//! Deliberately absent: HTTP/2 (a proxy in front has it), decompression (the signature is over the bytes as
 //! they are sent), and any knowledge of what happens to an event later.
 
 mod answer;
@@ -17,18 +17,24 @@ mod connection;
 mod connections;
 mod count;
 mod head;
+mod listener;
 mod receipt;
 mod receive;
 mod server;
 mod setup;
+mod tls;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-pub use self::server::serve;
 use self::setup::Setup;
+pub use self::{
+    listener::Listener,
+    server::serve,
+    tls::{Certificate, TlsError},
+};
 use crate::{clock::Clock, model::Name, route::Routes, store::Store, telemetry::Metrics, verify::Verifier};
 
 /// The bounds of ingest. [`Settings::new`] derives all that people don't set.

@@ -50,7 +50,7 @@ pub(super) async fn receive(
         }
     };
     pending.answered(response.status(), event);
-    if is_chunked {
+    if is_chunked || activity.is_leaving() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)

@@ -5,6 +5,7 @@ use std::io;
 use crate::{
     audit::TrailError,
     config::Endpoint,
+    ingest,
     model::Name,
     send::ClientError,
     store::{StoreError, embedded::OpenError},
@@ -37,6 +38,9 @@ pub enum StartError {
         /// Why.
         source: ClientError,
     },
+    /// The public listener can't speak TLS.
+    #[error(transparent)]
+    Tls(#[from] ingest::TlsError),
     /// Something panicked.
     #[error("a bug in the relay, please report it: opening {0} panicked")]
     Bug(&'static str),

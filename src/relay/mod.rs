@@ -9,6 +9,7 @@
 //! Shutdown goes the other way: ingest, dispatch and alerts stop taking anything new and finish what they have, side by side, then the
 //! store closes, then the admin listener, which says "stopping" until then.
 
+mod certificate;
 mod error;
 mod listen;
 mod parts;
@@ -20,7 +21,10 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::error::{RelayError, StartError};
-use self::listen::{listen, listen_for_people};
+use self::{
+    certificate::PublicCertificate,
+    listen::{listen_for_events, listen_for_people, taking_events},
+};
 use crate::{
     admin::{self, Admin, Controls, Guard},
     alerts::{self, Alerts, Senses},
@@ -60,10 +64,11 @@ impl Relay {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let (public_listener, public) = listen("server.listen", config.server.listen).await?;
+        let (public_listener, public) = listen_for_events(config.server.listen).await?;
         let (admin_listener, admin) = listen_for_people(config.admin.listen).await?;
         let guard = Guard::new(config.admin.token.as_ref(), config.admin.names);
         let mut metrics = Metrics::new(clock.now());
+        let certificate = config.server.tls.map(|tls| PublicCertificate::new(tls, &mut metrics));
         let store = queue::open(&config.queue, &clock, &mut metrics).await?;
         let trail = queue::open_trail(config.queue.path).await?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
@@ -82,10 +87,14 @@ impl Relay {
         let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), Arc::clone(&metrics));
         let alerts = Alerts::new(senses(&dispatch), watched.clone(), Arc::clone(&store), clock.clone());
         let controls = controls(&dispatch, current_routes, watched, &stop);
-        let answers = Admin::new(Arc::clone(&store), clock, controls, metrics, guard, trail);
+        let answers = Admin::new(Arc::clone(&store), clock.clone(), controls, metrics, guard, trail);
 
         let answers = tracked(admin::serve(admin_listener, Arc::new(answers), stop_admin.clone()));
+        let public_listener = taking_events(public_listener, certificate.as_deref())?;
         let ingest = tracked(ingest::serve(public_listener, Arc::new(ingest), stop.clone()));
+        if let Some(certificate) = certificate {
+            ingest.spawn(certificate.watch(clock.clone(), stop.clone()));
+        }
         let alerts = tracked(alerts.run(stop.clone()));
         Ok(Self { public, admin, store, dispatch, ingest, alerts, answers, stop, stop_admin })
     }

@@ -7,6 +7,6 @@ mod metrics;
 
 pub use log::{Level, Paint, Reader, UnknownLevel, start};
 pub use metrics::{
-    AttemptEnd, DestinationReading, Durations, Format, LaneMetrics, Metrics, Reading, RefusalReason, SourceMetrics,
-    StoreReading,
+    AttemptEnd, CertificateMetrics, DestinationReading, Durations, Format, LaneMetrics, Metrics, Reading,
+    RefusalReason, SourceMetrics, StoreReading,
 };

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use atoms_relay::{
     clock::Clock,
-    ingest::{self, Ingest, Settings, Source},
+    ingest::{self, Ingest, Listener, Settings, Source},
     model::{EventId, Name},
     route::{Route, Routes},
     store::{
@@ -75,7 +75,7 @@ impl Receiver {
         let ingest =
             Ingest::new(settings, sources(), Arc::new(routes()), Arc::clone(&store), Clock::system(), metrics());
         let mut serving = JoinSet::new();
-        serving.spawn(ingest::serve(listener, Arc::new(ingest), stop.clone()));
+        serving.spawn(ingest::serve(Listener::plain(listener), Arc::new(ingest), stop.clone()));
         Self { address, store, directory, stop, serving }
     }
 

@@ -9,6 +9,7 @@
 //!
 //! Nothing is global: a process may have as many [`Metrics`] as it has relays. `docs/metrics.md` explains each metric.
 
+mod certificate;
 mod durations;
 mod format;
 mod lane;
@@ -28,6 +29,7 @@ use prometheus_client::{
 use self::{lane::LaneFamilies, source::SourceFamilies};
 use crate::model::{Name, Timestamp};
 
+pub use certificate::CertificateMetrics;
 pub use durations::Durations;
 pub use format::Format;
 pub use lane::{AttemptEnd, LaneMetrics};
@@ -91,6 +93,13 @@ impl Metrics {
     #[must_use]
     pub fn syncs(&self) -> Durations {
         self.syncs.clone()
+    }
+
+    /// The series of the public listener's certificate, which are there when it has one.
+    pub fn certificate(&mut self) -> CertificateMetrics {
+        let metrics = CertificateMetrics::default();
+        metrics.register(&mut self.registry);
+        metrics
     }
 
     /// Counts how often opening the store had to make its index anew.

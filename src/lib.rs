@@ -30,6 +30,7 @@ pub mod config;
 
 pub mod clock;
 pub mod telemetry;
+pub mod service;
 pub mod store;
 pub mod send;
 pub mod audit;

@@ -32,6 +32,7 @@ mod send;
 mod serve;
 mod status;
 mod store;
+mod supervision;
 mod table;
 mod test;
 mod text;

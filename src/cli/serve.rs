@@ -1,25 +1,34 @@
 //! `serve`: the relay itself, from its configuration to a graceful end.
 
-use std::{io::IsTerminal, net::SocketAddr};
+use std::{io::IsTerminal, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Session, colour_of,
     console::remark,
     failure::{Exit, Failure},
+    supervision::supervise,
     table::Tone,
 };
 use crate::{
     config::{Colour, Config, Endpoint, Environment, ProcessEnvironment},
     model::Name,
     relay::{Relay, StartError},
+    service::{Inherited, Notifier},
     store::embedded::OpenError,
     telemetry::{self, Level, Paint, Reader},
 };
+
+/// How long events are taken after SIGUSR2 where `server.drain_delay` doesn't say it: load balancers ask every 5 s, mostly,
+/// and turn away when they have heard two times that the relay isn't ready.
+const LEAVE: Duration = Duration::from_secs(15);
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -59,10 +68,18 @@ pub(super) async fn run(args: ServeArgs, session: &Session) -> Result<(), Failur
     warn(&config, reader);
     let mut signals = Signals::listen()?;
     let mut view = StartView::of(&config);
-    let relay = Relay::start(config, session.clock.clone()).await.map_err(refused)?;
+    let (notifier, drain_delay) = (Notifier::of_process(), config.server.drain_delay);
+    notifier.status("recovers the queue");
+    let inherited = Inherited::take().map_err(|error| Failure::new(Exit::Config, error))?;
+    let relay = Relay::start_on(inherited, config, session.clock.clone()).await.map_err(refused)?;
     (view.public_address, view.admin_address) = (relay.public_address(), relay.admin_address().clone());
     session.console.show(&view, words)?;
-    until_stopped(relay, &mut signals).await
+    notifier.ready();
+    let vitals = relay.vitals();
+    tokio::select! {
+        ended = until_stopped(relay, &mut signals, drain_delay, notifier) => ended,
+        never = supervise(&vitals, notifier, &session.clock) => match never {},
+    }
 }
 
 fn refused(error: StartError) -> Failure {
@@ -70,28 +87,51 @@ fn refused(error: StartError) -> Failure {
         StartError::Listen { .. } | StartError::Store(OpenError::Locked { .. }) => Exit::Unavailable,
         StartError::Store(OpenError::Foreign { .. }) => Exit::Data,
         StartError::Store(_) | StartError::Audit(_) => Exit::Io,
-        StartError::Destination { .. } => Exit::Config,
+        StartError::Destination { .. } | StartError::OpenDoor { .. } => Exit::Config,
         StartError::Tls(_) | StartError::Bug(_) => Exit::Software,
     };
     Failure::new(exit, error)
 }
 
 /// Runs the relay until it ends by itself or a signal asks it to stop. A second signal doesn't wait for what is under way.
-pub(super) async fn until_stopped(relay: Relay, signals: &mut Signals) -> Result<(), Failure> {
-    let stop = CancellationToken::new();
+async fn until_stopped(
+    relay: Relay,
+    signals: &mut Signals,
+    drain_delay: Option<Duration>,
+    notifier: Notifier,
+) -> Result<(), Failure> {
+    let (leaving, stop) = (relay.leaving(), CancellationToken::new());
     let running = relay.run_until(stop.clone().cancelled_owned());
     tokio::pin!(running);
+    let asked = tokio::select! {
+        ended = &mut running => return ended.map_err(|error| Failure::new(Exit::Io, error)),
+        asked = signals.next() => asked,
+    };
+    notifier.stopping();
+    leaving.cancel();
     tokio::select! {
         ended = &mut running => return ended.map_err(|error| Failure::new(Exit::Io, error)),
-        () = signals.next() => stop.cancel(),
+        () = drained(signals, asked, drain_delay) => stop.cancel(),
     }
     tracing::info!("stopping: no new events are taken, what is under way may finish; a second signal stops at once");
     tokio::select! {
         ended = &mut running => ended.map_err(|error| Failure::new(Exit::Io, error)),
-        () = signals.next() => {
+        _ = signals.next() => {
             tracing::warn!("stopped at once: what was under way is done again after the next start");
             Ok(())
         }
+    }
+}
+
+/// Gives load balancers the time to turn away from a relay that isn't ready any more. Another signal ends it.
+async fn drained(signals: &mut Signals, asked: Asked, drain_delay: Option<Duration>) {
+    let delay = drain_delay.unwrap_or(match asked {
+        Asked::ToStop => Duration::ZERO,
+        Asked::ToLeave => LEAVE,
+    });
+    if !delay.is_zero() {
+        tracing::info!("not ready any more: events are taken for {delay:?} still; another signal ends that");
+        drop(timeout(delay, signals.next()).await);
     }
 }
 
@@ -132,10 +172,21 @@ fn level_of_environment() -> Result<Level, Failure> {
     }
 }
 
-/// The signals that ask a process to stop: SIGTERM from a service manager, SIGINT from Ctrl-C.
+/// The signals that ask a process to stop: SIGTERM from a service manager, SIGINT from Ctrl-C; and SIGUSR2, which lets load
+/// balancers turn away first.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    leave: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// To stop.
+    ToStop,
+    /// To stop when nobody sends anything any more.
+    ToLeave,
 }
 
 impl Signals {
@@ -144,14 +195,19 @@ impl Signals {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure::new(Exit::Io, format_args!("can't listen for signals: {error}")))
         };
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            leave: listen(SignalKind::user_defined2())?,
+        })
     }
 
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) {
+    pub(super) async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::ToStop,
+            _ = self.interrupt.recv() => Asked::ToStop,
+            _ = self.leave.recv() => Asked::ToLeave,
         }
     }
 }

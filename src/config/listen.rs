@@ -46,7 +46,8 @@ impl Endpoint {
     }
 
     /// Whether other machines may reach it.
-    pub(super) fn is_beyond_this_machine(&self) -> bool {
+    #[must_use]
+    pub fn is_beyond_this_machine(&self) -> bool {
         self.network().is_some_and(|address| !address.ip().is_loopback())
     }
 }

@@ -113,6 +113,8 @@ pub struct Server {
     pub max_body: u64,
     /// How long a request may wait for the disk.
     pub accept_deadline: Duration,
+    /// How long events are still taken after readiness has ended, before a stop; `None`: not at all, unless asked for.
+    pub drain_delay: Option<Duration>,
     /// The certificate, where the relay does the TLS itself.
     pub tls: Option<ServerTls>,
 }

@@ -12,10 +12,11 @@ use super::{
     problem::Problem,
     reader::Reader,
     section::{Keys, Section},
-    units::{Bounds, show_size},
+    units::{Bounds, MINUTE, show_size},
 };
 
-pub(super) const KEYS: Keys = Keys { known: &["listen", "max_body", "accept_deadline", "tls"], later: &[] };
+pub(super) const KEYS: Keys =
+    Keys { known: &["listen", "max_body", "accept_deadline", "drain_delay", "tls"], later: &[] };
 
 pub(super) const TLS_KEYS: Keys = Keys { known: &["cert", "key"], later: &[] };
 
@@ -45,13 +46,23 @@ const ACCEPT_DEADLINE: Bounds<Duration> = Bounds {
     example: "\"20s\"",
 };
 
+/// Load balancers ask every few seconds whether the relay is ready, and turn away after two or three answers.
+const DRAIN_DELAY: Bounds<Duration> = Bounds {
+    least: Duration::ZERO,
+    most: MINUTE,
+    reason: "the service manager waits for a stop, but not for ever",
+    example: "\"15s\"",
+};
+
 /// Reads the section.
 pub(super) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> (Server, Listen) {
     let listen = Listen::read(section.field("listen"), DEFAULT_LISTEN, reader);
     let accept_deadline = section.field("accept_deadline").and_then(|field| field.duration(&ACCEPT_DEADLINE, reader));
+    let drain_delay = section.field("drain_delay").and_then(|field| field.duration(&DRAIN_DELAY, reader));
     let server = Server {
         listen: listen.address,
         tls: read_tls(section, reader),
+        drain_delay,
         max_body: read_max_body(section, reader).unwrap_or(DEFAULT_MAX_BODY),
         accept_deadline: accept_deadline.unwrap_or(DEFAULT_ACCEPT_DEADLINE),
     };

@@ -24,6 +24,7 @@ use super::{
     messages::{Action, Found, Input, Moment, Terms},
     notices,
     planner::{self, Draws, Planner},
+    pulse::Heart,
 };
 use crate::{
     breaker::{Breaker, Condition},
@@ -69,6 +70,8 @@ pub(super) struct Surroundings {
     pub(super) resume: Arc<Notify>,
     /// Where people read how the destination is doing.
     pub(super) condition: Arc<watch::Sender<Condition>>,
+    /// By which it is seen to turn.
+    pub(super) heart: Heart,
     /// When to end.
     pub(super) stops: Stops,
     /// Where it counts.
@@ -138,6 +141,7 @@ impl Lane {
                 self.perform(action);
             }
             self.publish(&moment);
+            self.around.heart.beat();
             if self.planner.is_done() {
                 return;
             }
@@ -207,6 +211,7 @@ impl Lane {
             Ok(()) = self.following.changed(), if self.stopping == Stopping::Not => self.follow(),
             () = self.around.resume.notified() => Input::Resumed,
             () = self.wake.notified() => Input::Nudged,
+            () = self.around.heart.wanted() => Input::Nudged,
             () = time::sleep(pause) => Input::Nudged,
         }
     }

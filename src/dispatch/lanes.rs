@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Destination, Wanted,
     lane::{Lane, Stops, Surroundings},
+    pulse::{self, Pulse},
 };
 use crate::{
     breaker::Condition,
@@ -49,6 +50,7 @@ struct Reins {
     current: watch::Sender<Current>,
     condition: watch::Receiver<Condition>,
     resume: Arc<Notify>,
+    pulse: Pulse,
 }
 
 impl Lanes {
@@ -89,6 +91,18 @@ impl Lanes {
         }
     }
 
+    /// Waits until each lane has made a turn that was asked for now. One without a destination makes none.
+    pub(super) async fn turned(&self) {
+        let pulse = |reins: &Reins| (reins.pulse.clone(), reins.current.subscribe());
+        let pulses: Vec<_> = self.reins().values().map(pulse).collect();
+        for (pulse, mut current) in pulses {
+            tokio::select! {
+                () = pulse.feel() => {}
+                _ = current.wait_for(Option::is_none) => {}
+            }
+        }
+    }
+
     /// Brings the lanes into line with what is wanted.
     pub(super) fn apply(&self, wanted: Vec<Wanted>) {
         let mut reins = self.reins();
@@ -113,13 +127,14 @@ impl Lanes {
     fn begin(&self, name: &Name) -> Reins {
         let (current, following) = watch::channel(None);
         let (condition, shown) = watch::channel(Condition::Flowing);
-        let resume = Arc::new(Notify::new());
+        let (resume, (heart, pulse)) = (Arc::new(Notify::new()), pulse::heart());
         let around = Surroundings {
             name: name.clone(),
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
             resume: Arc::clone(&resume),
             condition: Arc::new(condition),
+            heart,
             stops: self.stops.clone(),
             metrics: Arc::new(self.metrics.lane(name)),
         };
@@ -128,7 +143,7 @@ impl Lanes {
         self.tasks.spawn(async move {
             stops.unsettled.run_until_cancelled(supervised(name, following, run, &stops.gently)).await;
         });
-        Reins { current, condition: shown, resume }
+        Reins { current, condition: shown, resume, pulse }
     }
 
     /// What a panic left is as good as what was there before: each change is one step.

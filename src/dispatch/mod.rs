@@ -21,6 +21,7 @@ mod lanes;
 mod messages;
 mod notices;
 mod planner;
+mod pulse;
 
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -137,6 +138,11 @@ impl Handle {
     /// pause by people stays.
     pub fn resume(&self, destination: &Name) {
         self.lanes.resume(destination);
+    }
+
+    /// Waits until each lane has made a turn that was asked for now: none of them is stuck.
+    pub async fn turned(&self) {
+        self.lanes.turned().await;
     }
 
     /// Makes `wanted` the destinations, all of them: one that isn't there gets nothing new, and what waits for it stays

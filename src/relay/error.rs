@@ -38,6 +38,15 @@ pub enum StartError {
         /// Why.
         source: ClientError,
     },
+    /// The service manager passed a socket that everybody could steer the relay by.
+    #[error(
+        "the service manager listens on {address} for people, whoever can reach that could see and steer the relay, and \
+         [admin] has no `token`: add one, or let the socket unit listen on a loopback address"
+    )]
+    OpenDoor {
+        /// Where it listens.
+        address: Endpoint,
+    },
     /// The public listener can't speak TLS.
     #[error(transparent)]
     Tls(#[from] ingest::TlsError),

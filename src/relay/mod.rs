@@ -14,16 +14,20 @@ mod error;
 mod listen;
 mod parts;
 mod queue;
+mod vitals;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::error::{RelayError, StartError};
 use self::{
     certificate::PublicCertificate,
     listen::{listen_for_events, listen_for_people, taking_events},
+};
+pub use self::{
+    error::{RelayError, StartError},
+    vitals::Vitals,
 };
 use crate::{
     admin::{self, Admin, Controls, Guard},
@@ -33,6 +37,7 @@ use crate::{
     dispatch::Dispatch,
     ingest::{self, Ingest},
     route::Routes,
+    service::Inherited,
     store::Store,
     telemetry::Metrics,
 };
@@ -52,6 +57,8 @@ pub struct Relay {
     alerts: TaskTracker,
     /// The listener that answers people.
     answers: TaskTracker,
+    /// Cancelled when the relay isn't ready any more, at the latest when it begins to stop.
+    leaving: CancellationToken,
     /// Cancelled when the relay begins to stop.
     stop: CancellationToken,
     /// Cancelled when nothing is left to be asked about.
@@ -64,14 +71,23 @@ impl Relay {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let (public_listener, public) = listen_for_events(config.server.listen).await?;
-        let (admin_listener, admin) = listen_for_people(config.admin.listen).await?;
+        Self::start_on(Inherited::default(), config, clock).await
+    }
+
+    /// The same on the sockets that the service manager passed, where it passed some.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start_on(inherited: Inherited, config: Config, clock: Clock) -> Result<Self, StartError> {
+        let (public_listener, public) = listen_for_events(config.server.listen, inherited.ingest).await?;
+        let (admin_listener, admin) = listen_for_people(&config.admin, inherited.admin).await?;
         let guard = Guard::new(config.admin.token.as_ref(), config.admin.names);
         let mut metrics = Metrics::new(clock.now());
         let certificate = config.server.tls.map(|tls| PublicCertificate::new(tls, &mut metrics));
         let store = queue::open(&config.queue, &clock, &mut metrics).await?;
         let trail = queue::open_trail(config.queue.path).await?;
-        let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
+        let (leaving, stop, stop_admin) =
+            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let (_, watched) = watch::channel(Arc::new(parts::alerts(config.alerts, &config.sources, &metrics)));
 
         let (routes, current_routes) = watch::channel(Arc::new(config.routes));
@@ -86,7 +102,7 @@ impl Relay {
         let routes = Arc::clone(&routes.borrow());
         let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), Arc::clone(&metrics));
         let alerts = Alerts::new(senses(&dispatch), watched.clone(), Arc::clone(&store), clock.clone());
-        let controls = controls(&dispatch, current_routes, watched, &stop);
+        let controls = controls(&dispatch, current_routes, watched, &leaving);
         let answers = Admin::new(Arc::clone(&store), clock.clone(), controls, metrics, guard, trail);
 
         let answers = tracked(admin::serve(admin_listener, Arc::new(answers), stop_admin.clone()));
@@ -96,7 +112,7 @@ impl Relay {
             ingest.spawn(certificate.watch(clock.clone(), stop.clone()));
         }
         let alerts = tracked(alerts.run(stop.clone()));
-        Ok(Self { public, admin, store, dispatch, ingest, alerts, answers, stop, stop_admin })
+        Ok(Self { public, admin, store, dispatch, ingest, alerts, answers, leaving, stop, stop_admin })
     }
 
     /// Where events are taken.
@@ -111,17 +127,31 @@ impl Relay {
         &self.admin
     }
 
+    /// To be cancelled some time before a stop, so that load balancers turn away first: the relay says that it isn't ready, and
+    /// works on.
+    #[must_use]
+    pub fn leaving(&self) -> CancellationToken {
+        self.leaving.clone()
+    }
+
+    /// For whoever watches over the relay.
+    #[must_use]
+    pub fn vitals(&self) -> Vitals {
+        Vitals::new(Arc::clone(&self.store), self.dispatch.handle())
+    }
+
     /// Works until `stop` is ready, or until the store fails; then ends in good order.
     ///
     /// # Errors
     /// [`RelayError`]: the store failed, now or while it was closed. Everything that was acknowledged is on disk all the
     /// same.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
-        let Self { store, dispatch, ingest, alerts, answers, stop: stopping, stop_admin, .. } = self;
+        let Self { store, dispatch, ingest, alerts, answers, leaving, stop: stopping, stop_admin, .. } = self;
         let failure = tokio::select! {
             () = stop => None,
             error = store.failed() => Some(error),
         };
+        leaving.cancel();
         stopping.cancel();
         tokio::join!(dispatch.finished(GRACE), ingest.wait(), alerts.wait());
         let closed = store.close().await;
@@ -151,7 +181,7 @@ fn controls(
     dispatch: &Dispatch,
     routes: watch::Receiver<Arc<Routes>>,
     alerts: watch::Receiver<Arc<alerts::Settings>>,
-    stop: &CancellationToken,
+    leaving: &CancellationToken,
 ) -> Controls {
     let (seen, steered) = (dispatch.handle(), dispatch.handle());
     Controls {
@@ -159,6 +189,6 @@ fn controls(
         routes: Box::new(move || Arc::clone(&routes.borrow())),
         resume: Box::new(move |destination| steered.resume(destination)),
         test_alert: Box::new(move || alerts.borrow().test()),
-        stopping: stop.clone(),
+        stopping: leaving.clone(),
     }
 }

@@ -4,7 +4,8 @@
 
 use std::{
     fs::{self, File},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{ExitStatus, Output, Stdio},
 };
@@ -88,6 +89,22 @@ impl Home {
         self.spawn(serving(shell, &self.config()))
     }
 
+    /// Starts a relay to which `listener` is passed as systemd does it, and doesn't wait for it. systemd counts from
+    /// descriptor 3 and names the process, which the shell becomes.
+    pub(crate) fn start_inheriting(&self, listener: &TcpListener) -> Relay {
+        let passed = "export LISTEN_FDS=1 LISTEN_FDNAMES=ingest LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0 </dev/null";
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(passed).arg(env!("CARGO_BIN_EXE_atoms-relay"));
+        let mut program = serving(shell, &self.config());
+        program.stdin(OwnedFd::from(listener.try_clone().unwrap()));
+        self.spawn(program)
+    }
+
+    /// Listens for the relays of this home, as systemd's socket units do.
+    pub(crate) fn listen(&self) -> TcpListener {
+        TcpListener::bind(self.public()).unwrap()
+    }
+
     fn spawn(&self, mut program: Command) -> Relay {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut child = program.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
@@ -105,6 +122,12 @@ impl Home {
         let (anywhere, file) = (SocketAddr::from(([127, 0, 0, 1], 0)), self.folder.path().join("beside.toml"));
         fs::write(&file, settings(anywhere, anywhere)).unwrap();
         within("a start beside another", serve(&file).output()).await.unwrap()
+    }
+
+    /// Whether the relay that runs says that it is ready.
+    pub(crate) async fn readiness(&self) -> u16 {
+        let request = Request::new("GET /readyz HTTP/1.1").without("Host").header("Host", "localhost");
+        request.send(self.admin.address).await.status
     }
 
     /// Asks the admin API of the relay that runs.
@@ -217,8 +240,13 @@ impl Relay {
 
     /// Sends SIGTERM.
     pub(crate) fn ask_to_stop(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid().try_into().unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Waits for the end of the process.

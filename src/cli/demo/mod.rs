@@ -66,7 +66,7 @@ pub(super) async fn run(args: DemoArgs, session: &Session) -> Result<(), Failure
     let playing = async {
         let played = tokio::select! {
             played = play.perform(&args) => played,
-            () = signals.next() => Ok(()),
+            _ = signals.next() => Ok(()),
         };
         stop.cancel();
         played

@@ -73,7 +73,7 @@ impl Window {
         let (resumed, stopping) = (Arc::<Mutex<Vec<Name>>>::default(), CancellationToken::new());
         let routes = Arc::<Mutex<Arc<Routes>>>::default();
         let controls = Controls {
-            test_alert: Box::new(|| None),
+            test_alert: Box::new(|| Some(("{}".into(), vec![crm()]))),
             conditions: Box::new({
                 let (conditions, store) = (Arc::clone(&conditions), Arc::clone(&receiver.store));
                 move || {

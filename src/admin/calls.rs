@@ -11,7 +11,7 @@ use super::{
     view::{CallEventView, CallSummaryView, CallView, EventView, PageView},
 };
 use crate::{
-    model::EventId,
+    model::{EventId, OWN_SOURCE},
     store::{EventFilter, EventSummary, Listing, Page, StoreError},
 };
 
@@ -39,14 +39,15 @@ impl Admin {
         }
     }
 
-    /// The calls whose newest event of those that are asked for is among these: so each call has one place in the list.
+    /// The calls whose newest event of those that are asked for is among these: so each call has one place in the list. Alerts
+    /// of the relay's own share a call's id, and are none.
     async fn calls_of(
         &self,
         found: Listing<EventSummary, EventId>,
         filter: &EventFilter,
     ) -> Result<Vec<CallSummaryView>, StoreError> {
         let mut calls = Vec::new();
-        for event in found.items {
+        for event in found.items.into_iter().filter(|event| event.source.as_str() != OWN_SOURCE) {
             let Some(call) = event.reading.envelope().and_then(|envelope| envelope.call.as_deref()) else { continue };
             let events = self.events_of_call(call).await?;
             let newest = events.iter().find(|other| filter.matches(other));

@@ -130,6 +130,9 @@ async fn forged_requests_and_dead_letters_are_told_and_an_alert_is_seen_like_an_
     .await;
     assert_eq!((&alert["source"], &alert["type"]), (&"atoms-relay".into(), &"relay-alert".into()));
     assert_eq!(alert["deliveries"][0]["destination"], "ops");
+    let calls = get(&relay, "calls").await;
+    let calls = calls["items"].as_array().unwrap().iter().map(|call| &call["call"]);
+    assert_eq!(calls.collect::<Vec<_>>(), ["CALL-e1"], "alerts are no call");
     relay.stop().await;
 }
 

@@ -16,6 +16,7 @@
 pub mod model;
 
 pub mod verify;
+pub mod phone;
 pub mod template;
 pub mod route;
 pub mod transform;

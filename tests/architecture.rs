@@ -42,7 +42,8 @@ type Room = (&'static str, Layer, &'static [&'static str]);
 const ROOMS: &[Room] = &[
     ("model", Nouns, &[]),
     ("verify", Decisions, &[]),
-    ("template", Decisions, &["model"]),
+    ("phone", Decisions, &[]),
+    ("template", Decisions, &["model", "phone"]),
     ("route", Decisions, &["model", "template"]),
     ("transform", Decisions, &["model", "template", "verify"]),
     ("auth", Decisions, &["model"]),
@@ -70,7 +71,7 @@ const ROOMS: &[Room] = &[
         &["breaker", "clock", "model", "outcome", "rate", "retry", "route", "send", "store", "telemetry", "transform"],
     ),
     ("alerts", Flows, &["alert", "breaker", "clock", "model", "store", "telemetry"]),
-    ("admin", Flows, &["audit", "breaker", "clock", "model", "route", "store", "telemetry"]),
+    ("admin", Flows, &["audit", "breaker", "clock", "model", "phone", "route", "store", "telemetry"]),
     (
         "relay",
         Composition,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use super::{
     answer::Problem,
     routes::{SchemaOf, json_of},
-    view::DeliveryStateName,
+    view::{DeliveryStateName, Mask},
 };
 use crate::{
     model::{Name, Timestamp},
@@ -49,6 +49,8 @@ pub(super) const EVENT_STATE: Parameter = Parameter::new::<EventState>("state", 
 pub(super) const DELIVERY_STATE: Parameter =
     Parameter::new::<DeliveryStateName>("state", "Only deliveries in this state.");
 pub(super) const DESTINATION: Parameter = Parameter::new::<Name>("destination", "Only what goes to this destination.");
+pub(super) const MASK: Parameter =
+    Parameter::new::<Mask>("mask", "What is not shown; the body is a text then, not what was signed.");
 /// For those who know it from elsewhere: what it asks for is always shown.
 pub(super) const VERBOSE: Parameter =
     Parameter::new::<String>("verbose", "Changes nothing: every check is shown anyway.");

@@ -10,12 +10,13 @@ use super::{
     query::Query,
     resource::Asked,
     view::{
-        CheckView, DeadLetterView, DeliveryStateName, DeliveryView, EventView, PageView, QueueView, ReadinessView,
-        StatusView,
+        CheckView, DeadLetterView, DeliveryStateName, DeliveryView, EventView, Mask, PageView, QueueView,
+        ReadinessView, StatusView,
     },
 };
 use crate::{
     model::{EventId, Name},
+    phone,
     store::{EventState, StoredEvent},
 };
 
@@ -130,6 +131,15 @@ impl Admin {
         json(StatusCode::OK, &PageView::<DeadLetterView>::new(listing))
     }
 
+    async fn show_body(&self, asked: &Asked) -> Result<Answer, Problem> {
+        let mask = asked.query.word("mask")?;
+        let stored = self.stored(asked.named.parsed()?).await?;
+        Ok(match mask {
+            Some(Mask::Phones) => masked(&stored),
+            None => download(stored),
+        })
+    }
+
     pub(super) async fn stored(&self, id: EventId) -> Result<StoredEvent, Problem> {
         let gone = || Problem::not_found("there is no such event, or its retention is over");
         self.store.event(id).await?.ok_or_else(gone)
@@ -164,6 +174,12 @@ impl WantedDeliveries {
         self.destination.as_ref().is_none_or(|name| *name == delivery.destination)
             && self.state.is_none_or(|state| state == delivery.state)
     }
+}
+
+/// The body as people may look at it: a text in which nobody can be called.
+fn masked(stored: &StoredEvent) -> Answer {
+    let text = phone::masked_within(&String::from_utf8_lossy(&stored.event.body));
+    typed(StatusCode::OK, HeaderValue::from_static("text/plain; charset=utf-8"), text.into())
 }
 
 /// The body as it came. It is a stranger's: a browser must neither show nor run it, so it is a file to be saved.

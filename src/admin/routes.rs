@@ -13,7 +13,7 @@ use super::{
     body::Nothing,
     change::Change,
     guard::Access,
-    query::{DELIVERY_STATE, DESTINATION, EVENT_FILTERS, EVENT_STATE, PAGING, Parameter, VERBOSE},
+    query::{DELIVERY_STATE, DESTINATION, EVENT_FILTERS, EVENT_STATE, MASK, PAGING, Parameter, VERBOSE},
     read::Read,
     view::{
         AuditView, CallSummaryView, CallView, ChangedView, DeadLetterView, DeliveryView, DestinationView, EventView,
@@ -57,7 +57,13 @@ pub(super) const ROUTES: &[Route] = &[
         "An event with its deliveries and their attempts",
         json::<EventView>(),
     ),
-    Route::read("/api/v1/events/{id}/body", Read::Body, "The body of an event, byte for byte", Content::Other("*/*")),
+    Route::read(
+        "/api/v1/events/{id}/body",
+        Read::Body,
+        "The body of an event, byte for byte, or with phone numbers masked",
+        Content::Other("*/*"),
+    )
+    .with(&[&[MASK]]),
     Route::read(
         "/api/v1/calls",
         Read::Calls,

@@ -452,6 +452,14 @@ pub struct AuditView {
     pub result: String,
 }
 
+/// What of a body is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mask {
+    /// All but the last digits of phone numbers.
+    Phones,
+}
+
 /// What `POST destinations/{name}/pause` takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use super::{
     flaw::Refusal,
     value::{Room, json_of, percent_encode, text_of},
 };
-use crate::model::Timestamp;
+use crate::{model::Timestamp, phone};
 
 pub(super) fn add_to(engine: &mut Environment<'_>) {
     engine.add_filter("date", date);
@@ -108,23 +108,9 @@ fn e164(value: &Value) -> Result<Value, Error> {
     })
 }
 
-/// How many letters and digits `mask` leaves of a long text.
-const UNMASKED: usize = 4;
-
-/// A phone number that tells a person which it is, and nobody what it is: all but its last digits become `*`. A third of it
-/// stays at most.
+/// A phone number that tells a person which it is, and nobody what it is.
 fn mask(value: &Value) -> Result<Value, Error> {
-    unless_null(value, || {
-        let text = text_of(value)?;
-        let count = text.chars().filter(|char| char.is_alphanumeric()).count();
-        let mut hidden = count - UNMASKED.min(count / 3);
-        let hide = |char: char| {
-            let must_hide = char.is_alphanumeric() && hidden > 0;
-            hidden -= usize::from(must_hide);
-            if must_hide { '*' } else { char }
-        };
-        Ok(text.chars().map(hide).collect::<String>().into())
-    })
+    unless_null(value, || Ok(phone::masked(&text_of(value)?).into()))
 }
 
 /// How much fuel 1 byte of JSON takes: a quarter, as with minijinja's own filter.

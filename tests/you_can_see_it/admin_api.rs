@@ -329,3 +329,20 @@ async fn a_body_without_end_is_refused() {
     let answer = Window::change("destinations/crm/pause", &huge).chunked().send(window.address).await;
     assert_eq!(answer.status, 413);
 }
+
+// What people look at
+
+#[tokio::test]
+async fn a_body_is_shown_with_its_phone_numbers_masked_to_who_asks_for_that() {
+    let window = Window::open().await;
+    let id = window.accept(fixtures::body("02-post-outbound.json")).await;
+    let masked = window.get(&format!("/api/v1/events/{id}/body?mask=phones")).await;
+    assert_eq!((masked.status, masked.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    assert!(masked.body.contains(r#""toNumber":"+********132""#), "{}", masked.body);
+    assert!(!masked.body.contains("1415555"), "{}", masked.body);
+    assert!(masked.body.contains("CALL-1790012345678-a1b2c3"), "{}", masked.body);
+
+    let raw = window.get(&format!("/api/v1/events/{id}/body")).await;
+    assert_eq!(raw.body.as_bytes(), fixtures::body("02-post-outbound.json"));
+    assert_eq!(window.get(&format!("/api/v1/events/{id}/body?mask=names")).await.status, 400);
+}

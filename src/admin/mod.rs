@@ -1,4 +1,5 @@
-//! The admin listener: health, readiness, metrics and the part of `/api/v1` with which people see and steer the relay.
+//! The admin listener: health, readiness, metrics, the part of `/api/v1` with which people see and steer the relay, and the
+//! dashboard, whose pages ask that API.
 //!
 //! It reads the store and asks it to replay, discard and pause; what a destination is doing it learns through
 //! [`Controls`], so that no other flow is known here. Every answer is made of the types in [`view`], every change goes into the
@@ -12,6 +13,7 @@ mod body;
 mod calls;
 mod change;
 mod guard;
+mod history;
 mod listener;
 mod metrics;
 mod openapi;
@@ -26,7 +28,10 @@ mod selection;
 mod server;
 pub mod view;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +45,7 @@ use crate::{
     model::{Name, Timestamp},
     route::Routes,
     store::{DestinationStats, Store},
-    telemetry::Metrics,
+    telemetry::{History, Metrics},
 };
 
 /// What the admin listener answers from.
@@ -51,6 +56,7 @@ pub struct Admin {
     metrics: Arc<Metrics>,
     guard: Guard,
     trail: Arc<Trail>,
+    history: Mutex<History>,
     started_at: Timestamp,
 }
 
@@ -81,7 +87,7 @@ impl Admin {
         trail: Arc<Trail>,
     ) -> Self {
         let started_at = clock.now();
-        Self { store, clock, controls, metrics, guard, trail, started_at }
+        Self { store, clock, controls, metrics, guard, trail, history: Mutex::default(), started_at }
     }
 
     /// Every configured destination, and those that still have something in the store though the config doesn't name

@@ -29,6 +29,7 @@ pub(super) enum Read {
     OpenApi,
     Status,
     Destinations,
+    History,
     Events,
     Event,
     Body,
@@ -51,6 +52,7 @@ impl Admin {
             Read::OpenApi => json(StatusCode::OK, &openapi::document()),
             Read::Status => json(StatusCode::OK, &self.status()),
             Read::Destinations => json(StatusCode::OK, &PageView { items: self.destinations(), next: None }),
+            Read::History => self.show_history(),
             Read::Events => self.list_events(&asked.query).await,
             Read::Event => json(StatusCode::OK, &EventView::from(self.stored(asked.named.parsed()?).await?)),
             Read::Body => self.show_body(asked).await,
@@ -60,13 +62,6 @@ impl Admin {
             Read::DeadLetters => self.list_dead_letters(&asked.query).await,
             Read::Audit => self.list_audit(asked.query.page()?).await,
         }
-    }
-
-    /// A body holds what people said on the phone: who looks is written down first.
-    async fn show_body(&self, asked: &Asked) -> Result<Answer, Problem> {
-        let stored = self.stored(asked.named.parsed()?).await?;
-        self.look_on_record("body", asked).await?;
-        Ok(download(stored))
     }
 
     fn show_readiness(&self) -> Result<Answer, Problem> {
@@ -131,13 +126,20 @@ impl Admin {
         json(StatusCode::OK, &PageView::<DeadLetterView>::new(listing))
     }
 
+    /// A body holds what people said on the phone: who looks is written down first.
     async fn show_body(&self, asked: &Asked) -> Result<Answer, Problem> {
         let mask = asked.query.word("mask")?;
         let stored = self.stored(asked.named.parsed()?).await?;
-        Ok(match mask {
-            Some(Mask::Phones) => masked(&stored),
-            None => download(stored),
-        })
+        match mask {
+            Some(Mask::Phones) => {
+                self.look_on_record("masked body", asked).await?;
+                Ok(masked(&stored))
+            }
+            None => {
+                self.look_on_record("body", asked).await?;
+                Ok(download(stored))
+            }
+        }
     }
 
     pub(super) async fn stored(&self, id: EventId) -> Result<StoredEvent, Problem> {

@@ -17,7 +17,7 @@ use super::{
     read::Read,
     view::{
         AuditView, CallSummaryView, CallView, ChangedView, DeadLetterView, DeliveryView, DestinationView, EventView,
-        PageView, PauseRequest, ReadinessView, ReplayRequest, ReplayedView, SelectionRequest, StatusView,
+        HistoryView, PageView, PauseRequest, ReadinessView, ReplayRequest, ReplayedView, SelectionRequest, StatusView,
     },
 };
 
@@ -36,6 +36,7 @@ pub(super) const ROUTES: &[Route] = &[
         "How each destination is",
         json::<PageView<DestinationView>>(),
     ),
+    Route::read("/api/v1/history", Read::History, "The last hour, by minute", json::<HistoryView>()),
     Route::change::<PauseRequest, DestinationView>(
         "/api/v1/destinations/{name}/pause",
         Change::Pause,

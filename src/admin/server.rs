@@ -27,10 +27,12 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long to wait when no connection can be accepted, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers requests on `listener` until `stop`, then lets those under way finish for two seconds.
+/// Answers requests on `listener` and keeps the last hour's history until `stop`, then lets those under way finish for two
+/// seconds.
 pub async fn serve(listener: Listener, admin: Arc<Admin>, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let (mut connections, mut history) = (JoinSet::new(), JoinSet::new());
+    history.spawn(keep_history(Arc::clone(&admin)));
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -51,6 +53,11 @@ pub async fn serve(listener: Listener, admin: Arc<Admin>, stop: CancellationToke
         tracing::info!("cut admin connections that did not end in time");
     }
     connections.shutdown().await;
+    history.shutdown().await;
+}
+
+async fn keep_history(admin: Arc<Admin>) -> Infallible {
+    admin.keep_history().await
 }
 
 async fn converse(stream: Stream, caller: Caller, admin: Arc<Admin>, watcher: Watcher) {

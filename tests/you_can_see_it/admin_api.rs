@@ -1,5 +1,10 @@
 //! The admin API over its socket.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use atoms_relay::{breaker::Condition, clock::Clock, model::Timestamp};
 use serde_json::{Value, json};
 
@@ -345,4 +350,22 @@ async fn a_body_is_shown_with_its_phone_numbers_masked_to_who_asks_for_that() {
     let raw = window.get(&format!("/api/v1/events/{id}/body")).await;
     assert_eq!(raw.body.as_bytes(), fixtures::body("02-post-outbound.json"));
     assert_eq!(window.get(&format!("/api/v1/events/{id}/body?mask=names")).await.status, 400);
+}
+
+#[tokio::test]
+async fn the_last_hour_begins_with_the_start_and_says_what_waits() {
+    let clock = Arc::new(AtomicU64::new(1_790_000_040_000));
+    let told = Arc::clone(&clock);
+    let read = move || Timestamp::from_millis(told.load(Ordering::SeqCst));
+    let window = Window::over(Receiver::start().await, Clock::from_fn(read)).await;
+    window.accept_many(2).await;
+    assert_eq!(window.read("history").await["minutes"].as_array().unwrap().len(), 1);
+
+    clock.fetch_add(61 * 60_000, Ordering::SeqCst);
+    let history = window.read("history").await;
+    let minutes = history["minutes"].as_array().unwrap();
+    assert_eq!(minutes.len(), 60);
+    assert_eq!((&minutes[0]["waiting"], &minutes[59]["waiting"]), (&json!(2), &json!(2)));
+    assert_eq!(history["destinations"][0]["name"], "crm");
+    assert_eq!(history["destinations"][0]["minutes"][59]["waiting"], 2);
 }

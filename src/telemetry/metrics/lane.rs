@@ -165,6 +165,20 @@ impl LaneMetrics {
         self.end_to_end.note(after, Some(event));
     }
 
+    /// Attempts that brought a delivery to its destination, since the start.
+    #[must_use]
+    pub fn total_delivered(&self) -> u64 {
+        self.attempts.counted(AttemptEnd::Delivered)
+    }
+
+    /// Attempts that did not, since the start, without those that a stop of the relay cut short.
+    #[must_use]
+    pub fn total_failed(&self) -> u64 {
+        self.attempts.expected()
+            - self.attempts.counted(AttemptEnd::Delivered)
+            - self.attempts.counted(AttemptEnd::Interrupted)
+    }
+
     /// A delivery was given up.
     pub fn died(&self, reason: DeadReason) {
         self.dead.count(reason);

@@ -83,6 +83,12 @@ impl Metrics {
         self.sources.of(NO_SOURCE)
     }
 
+    /// Events that were stored for the first time since the start, from all sources.
+    #[must_use]
+    pub fn total_stored(&self) -> u64 {
+        self.sources.stored()
+    }
+
     /// The series of a destination's lane.
     #[must_use]
     pub fn lane(&self, destination: &Name) -> LaneMetrics {

@@ -96,6 +96,8 @@ pub(super) struct SourceFamilies {
     duplicates: Family<Labels<1>, Counter>,
     quarantined: Family<Labels<1>, Counter>,
     unrouted: Family<Labels<1>, Counter>,
+    /// Events of all sources and types, readable or not.
+    stored: Counter,
 }
 
 impl SourceFamilies {
@@ -109,6 +111,7 @@ impl SourceFamilies {
             duplicates: Family::default(),
             quarantined: Family::default(),
             unrouted: Family::default(),
+            stored: Counter::default(),
         };
         let help = "Requests that came in, by the status of their answer";
         registry.register("ingest_requests", help, families.requests.clone());
@@ -128,6 +131,11 @@ impl SourceFamilies {
         families
     }
 
+    /// Events that were stored for the first time, from all sources.
+    pub(super) fn stored(&self) -> u64 {
+        self.stored.get()
+    }
+
     /// The part of a source, there from now on.
     pub(super) fn of(&self, source: &str) -> SourceMetrics {
         let (of, alone) = (("source", source), [("source", source.to_owned())]);
@@ -140,6 +148,7 @@ impl SourceFamilies {
             duplicates: self.duplicates.get_or_create_owned(&alone),
             quarantined: self.quarantined.get_or_create_owned(&alone),
             unrouted: self.unrouted.get_or_create_owned(&alone),
+            stored: self.stored.clone(),
         }
     }
 }
@@ -155,6 +164,7 @@ pub struct SourceMetrics {
     duplicates: Counter,
     quarantined: Counter,
     unrouted: Counter,
+    stored: Counter,
 }
 
 impl SourceMetrics {
@@ -191,6 +201,7 @@ impl SourceMetrics {
     pub fn accepted(&self, event_type: &str) {
         let known = EVENT_TYPES.into_iter().find(|known| *known == event_type);
         self.accepted.count(known.unwrap_or(OTHER_TYPE));
+        self.stored.inc();
     }
 
     /// Its event was stored already.
@@ -201,6 +212,7 @@ impl SourceMetrics {
     /// Its event is stored, but can't be read.
     pub fn quarantined(&self) {
         self.quarantined.inc();
+        self.stored.inc();
     }
 
     /// Its event is stored, but fits no route.

@@ -20,6 +20,7 @@ mod explain;
 mod failure;
 mod filter;
 mod healthcheck;
+mod heap;
 pub mod init;
 mod man;
 mod pause;
@@ -213,6 +214,9 @@ fn explain_usage(error: &clap::Error) -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<(), Failure> {
+    if matches!(cli.command, Command::Serve(_)) {
+        heap::take_orders();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -9,7 +9,7 @@ use std::{
 };
 
 use atoms_relay::{
-    model::{DeadReason, EventId, Order, Verdict},
+    model::{DeadReason, DeliveryId, EventId, Order, Verdict},
     store::{
         Acceptance, Damage, EventFilter, Store, StoreError,
         embedded::{Embedded, Options},
@@ -358,4 +358,67 @@ async fn a_flipped_bit_in_a_format_is_damage_and_no_other_format() {
 
     let store = bench.open();
     assert_eq!(*claim_one(&store, "crm").await.event, bench.event(1, &["crm"]).event);
+}
+
+/// Waits until sled has let go of the index of a store that is closed, and moves its folder.
+fn move_index(bench: &Bench, to: &str) {
+    drop(index(bench));
+    fs::rename(bench.path().join("index"), bench.path().join(to)).unwrap();
+}
+
+/// While the index's files are replaced by smaller ones, a crash may leave either, both, or for a moment neither in its place.
+#[tokio::test]
+async fn whatever_a_crash_leaves_of_two_indexes_nothing_is_lost_and_nothing_stays() {
+    let is_left = |bench: &Bench| ["index.new", "index.old"].map(|name| bench.path().join(name).exists());
+    for (crash, leave) in [
+        (
+            "while it is copied",
+            (|bench| fs::create_dir_all(bench.path().join("index.new/blobs")).unwrap()) as fn(&Bench),
+        ),
+        ("between the renames", |bench| {
+            move_index(bench, "index.old");
+            fs::create_dir_all(bench.path().join("index.new/blobs")).unwrap();
+        }),
+        ("after the renames", |bench| fs::create_dir_all(bench.path().join("index.old/blobs")).unwrap()),
+    ] {
+        let bench = Bench::new();
+        let store = bench.open();
+        let event = bench.event(1, &["crm"]);
+        let id = event.event.id;
+        store.accept(event).await.unwrap();
+        store.close().await.unwrap();
+        drop(store);
+        leave(&bench);
+        let store = bench.open();
+        assert!(store.event(id).await.unwrap().is_some(), "{crash}");
+        assert_eq!(store.report().rebuilt.is_some(), crash == "between the renames", "{crash}");
+        assert_eq!(is_left(&bench), [false, false], "{crash}");
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_a_backlog_has_left_large_becomes_small_while_the_store_runs() {
+    let bench = Bench::new();
+    let store = open(&Options { index_floor: 0, ..bench.options() }).unwrap();
+    for number in 0..1_000 {
+        store.accept(bench.event(number, &["crm"])).await.unwrap();
+    }
+    let size = || -> u64 {
+        let files = fs::read_dir(bench.path().join("index")).unwrap().map(|file| file.unwrap().metadata().unwrap());
+        files.filter(fs::Metadata::is_file).map(|file| file.len()).sum()
+    };
+    let deliveries =
+        (0..1_000).map(|number| DeliveryId { event: bench.event(number, &[]).event.id, destination: name("crm") });
+    store.discard(deliveries.collect()).await.unwrap();
+    bench.pass(70 * DAY);
+    let before = size();
+    store.tidy().await.unwrap();
+    assert!(size() < before / 2, "{} of {before} bytes", size());
+    let event = bench.event(1_000, &["crm"]);
+    store.accept(event.clone()).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = bench.open();
+    assert_eq!(store.report().rebuilt, None, "the new files are believed");
+    assert!(store.event(event.event.id).await.unwrap().is_some());
 }

@@ -35,6 +35,9 @@ const SEGMENT_BYTES: u64 = 8 * 1024;
 /// Commands to a store that has failed: enough to see that it means it.
 const COMMANDS_AFTER_FAILURE: usize = 3;
 
+/// Every so many stores make their index's files smaller whenever they are tidied up. All of them would take much longer.
+const COMPACTING_EVERY: u64 = 4;
+
 /// A store's life.
 pub(crate) struct Life {
     pub(crate) disk: SimDisk,
@@ -43,6 +46,8 @@ pub(crate) struct Life {
     dice: Rng,
     time: Arc<AtomicU64>,
     boots: u64,
+    /// From how many bytes on the index's files are made smaller.
+    index_floor: u64,
     /// What the present process holds.
     claims: Vec<Claim>,
     /// Whether the present process has said that the store failed.
@@ -53,6 +58,7 @@ impl Life {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             disk: SimDisk::default(),
+            index_floor: if seed.is_multiple_of(COMPACTING_EVERY) { 0 } else { u64::MAX },
             ledger: Ledger::default(),
             dir: folder(),
             dice: Rng::with_seed(seed),
@@ -74,6 +80,7 @@ impl Life {
         options.disk = Arc::new(self.disk.clone());
         options.boot_id = self.boots.to_string();
         options.segment_bytes = SEGMENT_BYTES;
+        options.index_floor = self.index_floor;
         options.housekeeping_every = Duration::from_secs(1_000_000_000);
         options
     }

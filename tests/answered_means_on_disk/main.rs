@@ -18,6 +18,7 @@ mod kills;
 mod ledger;
 mod life;
 mod load;
+mod memory_limit;
 mod model;
 mod overload;
 mod power_cuts;

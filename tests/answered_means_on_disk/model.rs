@@ -156,6 +156,7 @@ impl Pair {
         options.disk = Arc::new(self.disk.clone());
         options.boot_id = self.boots.to_string();
         options.segment_bytes = 8 * 1024;
+        options.index_floor = 0;
         options.housekeeping_every = Duration::from_secs(1_000_000_000);
         self.store = Some(open(&options).unwrap());
     }

@@ -83,7 +83,12 @@ impl Home {
 
     /// Starts a relay that may open so many files and connections, and doesn't wait for it.
     pub(crate) fn start_with_descriptors(&self, descriptors: u32) -> Relay {
-        let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        self.start_after(&format!("ulimit -n {descriptors}"))
+    }
+
+    /// Starts a relay in a shell that has run these commands before it becomes the relay, and doesn't wait for it.
+    pub(crate) fn start_after(&self, commands: &str) -> Relay {
+        let limited = format!("{commands} && exec \"$0\" \"$@\"");
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(limited).arg(env!("CARGO_BIN_EXE_atoms-relay"));
         self.spawn(serving(shell, &self.config()))

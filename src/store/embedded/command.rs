@@ -39,8 +39,10 @@ pub(super) enum Command {
     Forget(Vec<EventId>, Reply<()>),
     /// Write these events once more at the journal's end, as far as they are still in this segment.
     Carry(u64, Vec<EventId>, Reply<()>),
-    /// Remove a segment without live events; these of its events must still be remembered.
-    Drop(u64, Vec<EventId>, Reply<()>),
+    /// Write down again which of these events, that are gone, are still remembered.
+    Remember(Vec<EventId>, Reply<()>),
+    /// Remove a segment without live events, of which all that is still remembered was written down again.
+    Drop(u64, Reply<()>),
     /// End the journal's segment when it is older than this.
     Roll(Duration, Reply<()>),
     /// Make everything durable and end.
@@ -74,7 +76,8 @@ impl Command {
             | Self::Purge(_, reply)
             | Self::Forget(_, reply)
             | Self::Carry(_, _, reply)
-            | Self::Drop(_, _, reply)
+            | Self::Remember(_, reply)
+            | Self::Drop(_, reply)
             | Self::Roll(_, reply)
             | Self::Close(reply) => drop(reply.send(Err(error))),
         }

@@ -184,8 +184,12 @@ impl Committer {
                 let carried = events.into_iter().try_for_each(|event| self.carry(segment, event, batch));
                 self.answer_later(carried, reply, batch)
             }
-            Command::Drop(segment, remembered, reply) => {
-                let dropped = self.drop_segment(segment, &remembered, batch);
+            Command::Remember(events, reply) => {
+                let remembered = self.remember(&events, batch);
+                self.answer_later(remembered, reply, batch)
+            }
+            Command::Drop(segment, reply) => {
+                let dropped = self.drop_segment(segment, batch);
                 self.answer_later(dropped, reply, batch)
             }
             Command::Roll(age, reply) => {
@@ -270,18 +274,24 @@ impl Committer {
         Ok(())
     }
 
-    fn drop_segment(&mut self, segment: u64, remembered: &[EventId], batch: &mut Batch<'_>) -> Result<(), CommitError> {
+    /// Writes down again which of these events are still remembered: the segment that said so is about to go. The index knows.
+    fn remember(&mut self, events: &[EventId], batch: &mut Batch<'_>) -> Result<(), CommitError> {
+        let mut keys = Vec::new();
+        for event in events {
+            keys.extend(self.index.remembered(*event)?.map(|key| (*event, key)));
+        }
+        if !keys.is_empty() {
+            self.journal.append(&Record::Remembered(keys), self.clock.now())?;
+            batch.durability = batch.durability.max(Durability::Written);
+        }
+        Ok(())
+    }
+
+    fn drop_segment(&mut self, segment: u64, batch: &mut Batch<'_>) -> Result<(), CommitError> {
         let live = lock(&self.totals).segments.get(&segment).copied().unwrap_or_default();
         let is_there = self.segments.numbers().contains(&segment);
         if live.events > 0 || !is_there || segment == self.journal.end().segment {
             return Ok(());
-        }
-        let mut keys = Vec::new();
-        for event in remembered {
-            keys.extend(self.index.remembered(*event)?.map(|key| (*event, key)));
-        }
-        if !keys.is_empty() {
-            self.write(&Record::Remembered(keys), batch, Durability::Synced)?;
         }
         // The segment may hold the record of a pause that is still on.
         let mut pauses = lock(&self.totals).pauses.clone();

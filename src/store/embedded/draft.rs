@@ -174,11 +174,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Makes `event` the one that duplicates are told of, unless a newer one is: after the deduplication period the same
+    /// Makes `event` the one that duplicates are told of, unless it is already, or a newer one is: after the deduplication period the same
     /// event counts as new, while the old one may still be here.
     fn take_key(&mut self, event: EventId, key: DedupKey) -> Result<(), IndexError> {
         match self.first_with(key)? {
-            Some(present) if present > event => return Ok(()),
+            Some(present) if present >= event => return Ok(()),
             Some(_) => self.changes.insert(Table::Dedup, key.as_bytes(), encode(&event)),
             None => self.changes.insert_new(Table::Dedup, key.as_bytes(), encode(&event)),
         }

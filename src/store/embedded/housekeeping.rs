@@ -8,6 +8,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{RecvTimeoutError, Sender},
     },
     time::Duration,
@@ -34,6 +35,9 @@ use crate::{clock::Clock, model::EventId, store::StoreError};
 const TICK: Duration = Duration::from_secs(1);
 /// Events purged or carried in one command: small enough that accepts wait for a few milliseconds at most.
 const SLICE: usize = 128;
+/// Events that a minute's round looks at although they haven't expired: they wait, or are dead letters. There may be millions,
+/// and to go through all of them each time would take as much time and memory as the work itself.
+const MAX_IN_VAIN: usize = 20_000;
 /// A segment isn't kept open for longer than this part of the retention, or an event could stay on disk for much longer
 /// than asked, for want of traffic that fills the segment.
 const SEGMENT_AGES_PER_RETENTION: u32 = 8;
@@ -51,6 +55,11 @@ pub(super) struct Housekeeping {
     /// Held for a round: two at once would remove the same files.
     pub(super) rounds: Arc<Mutex<()>>,
     pub(super) segment_bytes: u64,
+    pub(super) index_floor: u64,
+    /// Where the search for what has expired goes on; from the start when nothing is there.
+    pub(super) purged_to: Arc<Mutex<Option<EventId>>>,
+    /// Set when the store is about to close: what is left to do has time until the next start.
+    pub(super) is_stopping: Arc<AtomicBool>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
     pub(super) boot_id: String,
@@ -89,7 +98,7 @@ impl Housekeeping {
             let now = self.clock.now();
             // Later than it can be: the clock was set back.
             let round_is_due = next_round <= now || next_round > now.plus(interval);
-            let done = if round_is_due { self.round() } else { synced.map_err(Into::into) };
+            let done = if round_is_due { self.round(MAX_IN_VAIN) } else { synced.map_err(Into::into) };
             if round_is_due {
                 next_round = self.clock.now().plus(interval);
             }
@@ -116,19 +125,20 @@ impl Housekeeping {
     /// Forgets what the journal has brought back: it still has what the index had forgotten, and says nothing of that.
     fn forget_again(&self) {
         let _alone = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        let forgotten = self.purge().and_then(|()| self.forget());
+        let forgotten = self.purge(usize::MAX).and_then(|()| self.forget());
         if self.judge(forgotten).is_break() {
             tracing::warn!("what is past its retention may be seen again until the next round of housekeeping");
         }
     }
 
-    /// Everything once.
-    pub(super) fn round(&self) -> Result<(), HousekeepingError> {
+    /// Everything once, as far as that takes no more than looking at `patience` events that haven't expired.
+    pub(super) fn round(&self, patience: usize) -> Result<(), HousekeepingError> {
         let _alone = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        self.purge()?;
+        self.purge(patience)?;
         self.forget()?;
         self.ask(|reply| Command::Roll(self.retention.delivered / SEGMENT_AGES_PER_RETENTION, reply))?;
         self.reclaim()?;
+        self.compact()?;
         self.note_size();
         self.checkpoint()
     }
@@ -167,14 +177,26 @@ impl Housekeeping {
         }
     }
 
-    fn purge(&self) -> Result<(), HousekeepingError> {
+    /// Forgets the events that have expired, the oldest first. After `patience` with others the next round goes on from there.
+    fn purge(&self, patience: usize) -> Result<(), HousekeepingError> {
         let now = self.clock.now();
         let end = EventId::lowest_at(self.retention.received_before_to_expire(now));
-        let mut expired = Vec::new();
-        for item in self.reader.index.scan(Table::Event, before(end)) {
+        let start = self.purged_to.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let from = start.map_or(Bound::Unbounded, |start| Bound::Included(start.as_bytes().to_vec()));
+        let (mut expired, mut in_vain) = (Vec::new(), 0);
+        for item in self.reader.index.scan(Table::Event, (from, before(end).1)) {
             let (key, value) = item?;
             let entry = super::index::decode(&value)?;
-            expired.extend(event_at_end(&key).filter(|event| self.retention.is_expired(*event, &entry, now)));
+            let Some(event) = event_at_end(&key) else { continue };
+            if self.retention.is_expired(event, &entry, now) {
+                expired.push(event);
+            } else {
+                in_vain += 1;
+            }
+            if in_vain >= patience || self.is_stopping() {
+                *self.purged_to.lock().unwrap_or_else(PoisonError::into_inner) = Some(event);
+                break;
+            }
             if expired.len() >= SLICE {
                 self.ask(|reply| Command::Purge(std::mem::take(&mut expired), reply))?;
             }
@@ -187,6 +209,9 @@ impl Housekeeping {
         let mut forgotten = Vec::new();
         for item in self.reader.index.scan(Table::Remembered, before(end)) {
             forgotten.extend(event_at_end(&item?.0));
+            if self.is_stopping() {
+                break;
+            }
             if forgotten.len() >= SLICE {
                 self.ask(|reply| Command::Forget(std::mem::take(&mut forgotten), reply))?;
             }
@@ -204,18 +229,50 @@ impl Housekeeping {
                 return Ok(());
             }
             let events = self.events_of(segment)?;
-            for slice in events.chunks(SLICE).filter(|_| live.events > 0) {
-                self.ask(|reply| Command::Carry(segment, slice.to_vec(), reply))?;
+            for slice in events.chunks(SLICE) {
+                if self.is_stopping() {
+                    return Ok(());
+                }
+                if live.events > 0 {
+                    self.ask(|reply| Command::Carry(segment, slice.to_vec(), reply))?;
+                }
+                self.ask(|reply| Command::Remember(slice.to_vec(), reply))?;
             }
             // The index must not bring back, after a crash, what points into a file that is gone.
             self.reader.index.flush()?;
-            self.ask(|reply| Command::Drop(segment, events, reply))?;
+            self.ask(|reply| Command::Drop(segment, reply))?;
             if self.reader.segments.numbers().contains(&segment) {
                 // Something in it couldn't be carried. Segments go from the oldest on, so the others have to wait.
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Gives back what the index's files once needed.
+    fn compact(&self) -> Result<(), HousekeepingError> {
+        let events = lock(&self.reader.totals).counts.events;
+        if !self.reader.index.is_bloated(events, self.index_floor) {
+            return Ok(());
+        }
+        let before = self.reader.index.bytes();
+        let free = self.disk.free_bytes(&self.dir).unwrap_or_default();
+        if free < self.min_free_disk.saturating_add(before) {
+            // There are two of them for a while, and events come first.
+            return Ok(());
+        }
+        self.reader.index.compact(|| self.is_stopping())?;
+        tracing::info!("the index's files were made smaller: {before} bytes, now {}", self.reader.index.bytes());
+        Ok(())
+    }
+
+    /// Has it leave for the next start what takes long.
+    pub(super) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
     }
 
     fn is_wasteful(&self) -> Result<bool, HousekeepingError> {

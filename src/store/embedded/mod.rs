@@ -130,8 +130,8 @@ impl Embedded {
     /// # Errors
     /// [`OpenError`]; nothing on disk was made worse.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let Options { path, retention, min_free_disk, segment_bytes, housekeeping_every, disk, boot_id, clock, syncs } =
-            options;
+        let Options { path, retention, min_free_disk, segment_bytes, index_floor, housekeeping_every, .. } = options;
+        let Options { disk, boot_id, clock, syncs, .. } = options;
         disk.create_dir_all(&path).map_err(|error| OpenError::io("create", &path, error))?;
         let lock = Arc::new(Lock::take(&path).map_err(|error| OpenError::lock(&path, error))?);
         let ballast = open_ballast(&disk, &path, min_free_disk)?;
@@ -162,6 +162,9 @@ impl Embedded {
             growth: Arc::default(),
             rounds: Arc::default(),
             segment_bytes,
+            index_floor,
+            purged_to: Arc::default(),
+            is_stopping: Arc::default(),
             disk: Arc::clone(&disk),
             dir: path.clone(),
             boot_id: boot_id.clone(),
@@ -211,7 +214,7 @@ impl Embedded {
     /// [`StoreError`]; what wasn't done is done the next time.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let housekeeping = self.housekeeping.clone();
-        let done = task::spawn_blocking(move || housekeeping.round()).await;
+        let done = task::spawn_blocking(move || housekeeping.round(usize::MAX)).await;
         done.map_err(|_| self.ended())?.map_err(|error| StoreError::Damaged(Arc::from(error.to_string())))
     }
 
@@ -375,6 +378,7 @@ impl Store for Embedded {
         let (housekeeping, committer) = {
             let mut threads = self.lock_threads();
             threads.stop_housekeeping = None;
+            self.housekeeping.stop();
             (threads.housekeeping.take(), threads.committer.take())
         };
         let Some(committer) = committer else { return Ok(()) };
@@ -389,6 +393,7 @@ impl Store for Embedded {
 impl Drop for Embedded {
     /// Without [`Store::close`] the threads end by themselves, and the next start makes good what is missing.
     fn drop(&mut self) {
+        self.housekeeping.stop();
         self.lock_threads().stop_housekeeping = None;
     }
 }

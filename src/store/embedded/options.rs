@@ -15,6 +15,8 @@ use crate::{clock::Clock, telemetry::Durations};
 
 /// Segments are about this long. Small enough that space comes back soon, large enough that a million events make 90 files.
 pub(super) const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Not worth the while: sled's files begin with some megabytes, and grow and shrink with a day's traffic.
+const INDEX_FLOOR: u64 = 64 * 1024 * 1024;
 /// How often expired events are looked for. The shortest retention that makes sense is minutes.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
@@ -30,6 +32,8 @@ pub struct Options {
     pub min_free_disk: u64,
     /// About how long a journal segment is, in bytes.
     pub segment_bytes: u64,
+    /// Below this many bytes the index's files aren't made smaller, whatever they hold.
+    pub index_floor: u64,
     /// How often expired events are looked for.
     pub housekeeping_every: Duration,
     /// The file system.
@@ -54,6 +58,7 @@ impl Options {
             retention,
             min_free_disk,
             segment_bytes: SEGMENT_BYTES,
+            index_floor: INDEX_FLOOR,
             housekeeping_every: HOUSEKEEPING_EVERY,
             disk: Arc::new(RealDisk),
             boot_id: present_boot(&clock),

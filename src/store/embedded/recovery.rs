@@ -16,7 +16,7 @@ use super::{
     checkpoint::{Checkpoint, Claimed, Doubt, trust},
     disk::Disk,
     draft::Draft,
-    index::{INDEX_FORMAT, Index, IndexError, Table, meta},
+    index::{INDEX_FORMAT, Index, IndexError, Table, meta, remove_copies},
     journal::{Extent, Position, Segments, Step},
     totals::Totals,
 };
@@ -68,6 +68,7 @@ impl Report {
 
 /// Opens the index below `dir` and brings it up to date with the journal.
 pub(super) fn recover(disk: &dyn Disk, dir: &Path, segments: &Segments, boot_id: &str) -> Result<Recovered, OpenError> {
+    remove_copies(&dir.join(INDEX_DIR)).map_err(|error| OpenError::io("remove a copy of the index in", dir, error))?;
     let checkpoint =
         Checkpoint::read(disk, dir).map_err(|error| OpenError::io("read the checkpoint in", dir, error))?;
     if let Some(Checkpoint { applied, closed: Some(_), .. }) = &checkpoint {

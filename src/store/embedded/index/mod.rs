@@ -33,6 +33,7 @@
 mod changes;
 mod entry;
 mod error;
+mod files;
 mod keys;
 mod opening;
 mod pages;
@@ -46,15 +47,21 @@ use std::{
     collections::BTreeMap,
     ops::Bound,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Instant,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use self::{
     changes::Change,
-    opening::{LastHandle, open_when_let_go_of, sync_folder},
-    pages::{Pages, as_update},
+    files::{Copy, Files, Write},
+    opening::sync_folder,
+    pages::as_update,
     recent::{Recent, Towards},
     scan::Scan,
     shelves::Shelves,
@@ -64,11 +71,17 @@ use crate::model::{DedupKey, EventId};
 pub(super) use changes::Changes;
 pub(super) use entry::{Entry, Tracked};
 pub(super) use error::IndexError;
+pub(super) use files::remove_copies;
 pub(super) use keys::{call_key, call_prefix, event_at_end, parse_timed_key, timed_key, timed_prefix};
 
 /// The layout of what is in here: another one is made anew. Raise it with each change of a table, an [`Entry`], or what else
 /// is encoded here.
 pub(super) const INDEX_FORMAT: u32 = 3;
+
+/// What an event with a delivery takes in sled's files, about: a million of them take 0.5 GB.
+const BYTES_PER_EVENT: u64 = 500;
+/// What the memory of an event takes that is gone: its id, its deduplication key, and both the other way round.
+const BYTES_PER_MEMORY: u64 = 120;
 
 /// Keys of the `Meta` table.
 pub(super) mod meta {
@@ -87,15 +100,21 @@ pub(super) mod meta {
 /// The open index.
 #[derive(Clone)]
 pub(super) struct Index {
-    db: sled::Db,
-    pages: Pages,
+    /// Held by whoever uses them, for no longer than it takes to read or write something: they may be replaced.
+    files: Arc<RwLock<Files>>,
     recent: Arc<Recent>,
     shelves: Arc<RwLock<Shelves>>,
-    /// Held by whoever changes anything.
-    writer: Arc<Mutex<()>>,
+    writer: Arc<Mutex<Writer>>,
     path: PathBuf,
-    /// After the others, so that it is the last that goes.
-    _last: Arc<LastHandle>,
+    /// Bytes that the files had when they had just been made small; 0 when nobody knows.
+    smallest: Arc<AtomicU64>,
+}
+
+/// What is held by whoever changes anything.
+#[derive(Default)]
+struct Writer {
+    /// Takes the files' place when it is complete.
+    copy: Option<Copy>,
 }
 
 /// The tables. The number starts the keys in sled.
@@ -152,15 +171,14 @@ impl Index {
     /// # Errors
     /// sled's. It may also panic on damage: callers guard against that.
     pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
-        let db = open_when_let_go_of(path)?;
+        let files = Files::open(path)?;
         Ok(Self {
-            pages: Pages(db.clone()),
             recent: Arc::default(),
-            shelves: Arc::new(RwLock::new(Shelves::load(&db)?)),
+            shelves: Arc::new(RwLock::new(Shelves::load(&files.db)?)),
+            files: Arc::new(RwLock::new(files)),
             writer: Arc::default(),
             path: path.to_owned(),
-            _last: Arc::new(LastHandle(Some(db.clone()))),
-            db,
+            smallest: Arc::default(),
         })
     }
 
@@ -170,29 +188,81 @@ impl Index {
     /// # Errors
     /// sled's.
     pub(super) fn apply(&self, changes: Changes) -> Result<(), IndexError> {
-        let writing = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer();
         let is_due = self.recent.absorb(changes);
-        if is_due { self.write_recent(&writing) } else { Ok(()) }
+        if is_due { self.write_recent(&mut writer) } else { Ok(()) }
     }
 
     /// Writes all recent changes to sled, in one batch.
-    fn write_recent(&self, _writing: &MutexGuard<'_, ()>) -> Result<(), IndexError> {
-        let mut batch = sled::Batch::default();
+    fn write_recent(&self, writer: &mut Writer) -> Result<(), IndexError> {
+        let mut batch = Vec::new();
         let before = self.shelves().clone();
         let mut shelves = before.clone();
         {
-            let held = self.recent.read();
-            shelves.update(&self.pages, &held.changes, &mut batch)?;
+            let (files, held) = (self.files(), self.recent.read());
+            shelves.update(&files.pages, &held.changes, &mut batch)?;
             for table in Table::SORTED {
-                self.pages.update(&[table as u8], held.changes.of(table).map(as_update), &mut batch)?;
+                files.pages.update(&[table as u8], held.changes.of(table).map(as_update), &mut batch)?;
             }
+            shelves.write(&before, &mut batch);
+            files.write(&batch)?;
         }
-        shelves.write(&before, &mut batch);
-        self.db.apply_batch(batch)?;
+        writer.copy_too(&batch);
         // Readers look at the recent changes first, then at the filters, then at sled; so these are let go of in that order.
         *self.shelves.write().unwrap_or_else(PoisonError::into_inner) = shelves;
         self.recent.clear();
         Ok(())
+    }
+
+    /// Has sled's files replaced by as small ones as hold the same, slice by slice: whoever changes anything meanwhile waits
+    /// for some milliseconds at most, until at the end all wait while the new files are opened. Gives up when `is_over`
+    /// says so.
+    ///
+    /// # Errors
+    /// sled's, or the disk's. Unless the very end failed, all is as it was.
+    pub(super) fn compact(&self, is_over: impl Fn() -> bool) -> Result<(), IndexError> {
+        self.writer().copy = Some(Copy::start(&self.path)?);
+        let copied = self.copy_all(is_over);
+        if let Ok(true) = copied {
+            self.replace_files()?;
+            self.smallest.store(self.bytes(), Ordering::Relaxed);
+        }
+        self.writer().copy = None;
+        remove_copies(&self.path).map_err(sled::Error::from)?;
+        copied.map(drop)
+    }
+
+    /// Returns whether all is copied.
+    fn copy_all(&self, is_over: impl Fn() -> bool) -> Result<bool, IndexError> {
+        while !is_over() {
+            let began = Instant::now();
+            let mut writer = self.writer();
+            let Some(copy) = &mut writer.copy else { return Ok(false) };
+            if !copy.advance(&self.files())? {
+                return Ok(true);
+            }
+            drop(writer);
+            // Locks go to whoever is quicker, and this thread has only just let go of it: the committer would wait for long.
+            thread::sleep(began.elapsed());
+        }
+        Ok(false)
+    }
+
+    fn replace_files(&self) -> Result<(), IndexError> {
+        let mut writer = self.writer();
+        self.write_recent(&mut writer)?;
+        let Some(copy) = writer.copy.take() else { return Ok(()) };
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        *files = copy.take_place(&self.path)?;
+        Ok(())
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self) -> RwLockReadGuard<'_, Files> {
+        self.files.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shelves(&self) -> RwLockReadGuard<'_, Shelves> {
@@ -232,7 +302,7 @@ impl Index {
         let shelves = self.shelves().with(table, stem);
         let mut stored = Vec::new();
         for shelf in shelves {
-            stored.extend(self.pages.range(&shelves::space(table, shelf), range, usize::MAX, Towards::End)?);
+            stored.extend(self.files().pages.range(&shelves::space(table, shelf), range, usize::MAX, Towards::End)?);
         }
         Ok(scan::merged(stored, recent))
     }
@@ -242,7 +312,7 @@ impl Index {
         if let Err(error) = self.flush() {
             return Box::new(std::iter::once(Err(error)));
         }
-        let (pages, shelves) = (self.pages.clone(), self.shelves().of(table));
+        let (pages, shelves) = (self.files().pages.clone(), self.shelves().of(table));
         Box::new(shelves.into_iter().flat_map(move |shelf| pages.all(&shelves::space(table, shelf))))
     }
 
@@ -258,11 +328,11 @@ impl Index {
             return Ok(change.into_value());
         }
         let Some(stem) = shelves::stem(table, key).filter(|_| table.is_scattered()) else {
-            return self.pages.get(&[table as u8], key);
+            return self.files().pages.get(&[table as u8], key);
         };
         let shelves = self.shelves().with(table, stem);
         for shelf in shelves {
-            if let Some(value) = self.pages.get(&shelves::space(table, shelf), key)? {
+            if let Some(value) = self.files().pages.get(&shelves::space(table, shelf), key)? {
                 return Ok(Some(value));
             }
         }
@@ -284,7 +354,7 @@ impl Index {
     pub(super) fn format(&self) -> Result<Option<u32>, IndexError> {
         match self.get(Table::Meta, meta::FORMAT)? {
             // The first layout had no mark, and a tree of sled for each table.
-            None if self.db.tree_names().iter().any(|name| name.as_ref() == b"meta") => Ok(Some(1)),
+            None if self.files().db.tree_names().iter().any(|name| name.as_ref() == b"meta") => Ok(Some(1)),
             format => Ok(format),
         }
     }
@@ -331,30 +401,13 @@ impl Index {
         self.get(Table::Remembered, event.as_bytes())
     }
 
-    /// Writes everything into `other`, which is empty.
-    ///
-    /// # Errors
-    /// sled's; a part may have been written.
-    pub(super) fn copy_into(&self, other: &Self) -> Result<(), IndexError> {
-        self.flush()?;
-        for item in &*self.db {
-            let (key, value) = item?;
-            other.db.insert(key, value)?;
-        }
-        let shelves = Shelves::load(&other.db)?;
-        *other.shelves.write().unwrap_or_else(PoisonError::into_inner) = shelves;
-        Ok(())
-    }
-
     /// Hands what is in memory to the operating system. Not an fsync: sled has none.
     ///
     /// # Errors
     /// sled's.
     pub(super) fn flush(&self) -> Result<(), IndexError> {
-        let writing = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write_recent(&writing)?;
-        drop(writing);
-        self.db.flush()?;
+        self.write_recent(&mut self.writer())?;
+        self.files().db.flush()?;
         Ok(())
     }
 
@@ -367,9 +420,28 @@ impl Index {
         sync_folder(&self.path).map_err(|error| IndexError::Sled(error.into()))
     }
 
+    /// Whether its files are far larger than what they hold, from `floor` bytes on. What they hold isn't known, so it is
+    /// reckoned by the deduplication keys, of which each event has one, also when it is gone.
+    pub(super) fn is_bloated(&self, events: u64, floor: u64) -> bool {
+        let gone = self.shelves().keys(Table::Dedup).saturating_sub(events);
+        let worth = events * BYTES_PER_EVENT + gone * BYTES_PER_MEMORY;
+        let bytes = self.bytes();
+        bytes > floor && bytes > 3 * worth && bytes > 2 * self.smallest.load(Ordering::Relaxed)
+    }
+
     /// Bytes on disk.
     pub(super) fn bytes(&self) -> u64 {
-        self.db.size_on_disk().unwrap_or_default()
+        self.files().db.size_on_disk().unwrap_or_default()
+    }
+}
+
+impl Writer {
+    /// Has the copy take in what was written. What goes wrong with it harms nobody: there will be another one.
+    fn copy_too(&mut self, writes: &[Write]) {
+        if let Some(Err(error)) = self.copy.as_ref().map(|copy| copy.follow(writes)) {
+            tracing::warn!("the index can't be made smaller, which is tried again: {error}");
+            self.copy = None;
+        }
     }
 }
 

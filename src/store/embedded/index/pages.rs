@@ -14,7 +14,7 @@
 
 use std::ops::Bound;
 
-use super::{IndexError, Item, Range, changes::Change, recent::Towards};
+use super::{IndexError, Item, Range, changes::Change, files::Write, recent::Towards};
 
 /// Pages are about this long. sled's nodes have up to 16 of them and have to stay below 128 KiB, beyond which sled would put
 /// them into files that it never syncs.
@@ -91,12 +91,12 @@ impl Pages {
         })
     }
 
-    /// Adds to `batch` what makes `changes`, which are sorted and all of this space.
+    /// Adds to `writes` what makes `changes`, which are sorted and all of this space.
     pub(super) fn update<'a>(
         &self,
         space: &[u8],
         changes: impl IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>,
-        batch: &mut sled::Batch,
+        writes: &mut Vec<Write>,
     ) -> Result<(), IndexError> {
         let mut changes = changes.into_iter().peekable();
         while let Some((first, _)) = changes.peek().copied() {
@@ -109,7 +109,7 @@ impl Pages {
                 of_page.push(change);
             }
             let old = page.as_ref().map_or(&[][..], |page| &page.items);
-            rewrite(space, &from, &merged(old, &of_page)?, batch);
+            rewrite(space, &from, &merged(old, &of_page)?, writes);
         }
         Ok(())
     }
@@ -237,9 +237,9 @@ fn merged<'a>(old: &'a [u8], changes: &[(&'a [u8], Option<&'a [u8]>)]) -> Result
 }
 
 /// Writes what is now in the page at `from`, as one page or several of about the same length.
-fn rewrite(space: &[u8], from: &[u8], items: &[Borrowed<'_>], batch: &mut sled::Batch) {
+fn rewrite(space: &[u8], from: &[u8], items: &[Borrowed<'_>], writes: &mut Vec<Write>) {
     if items.is_empty() {
-        batch.remove(from);
+        writes.push((from.to_vec(), None));
         return;
     }
     let total: usize = items.iter().map(|(key, value)| ITEM_HEAD + key.len() + value.len()).sum();
@@ -247,11 +247,11 @@ fn rewrite(space: &[u8], from: &[u8], items: &[Borrowed<'_>], batch: &mut sled::
     let (mut at, mut page) = (from.to_vec(), Vec::with_capacity(PAGE_BYTES));
     for item in items {
         if page.len() >= each {
-            batch.insert(std::mem::replace(&mut at, [space, item.0].concat()), std::mem::take(&mut page));
+            writes.push((std::mem::replace(&mut at, [space, item.0].concat()), Some(std::mem::take(&mut page))));
         }
         push_item(&mut page, *item);
     }
-    batch.insert(at, page);
+    writes.push((at, Some(page)));
 }
 
 /// A change as [`Pages::update`] takes it.

@@ -3,7 +3,7 @@
 //! The journal has all of it, so nothing is lost with the process: the next start replays it. In return sled is written in
 //! large batches, in the order of its keys; an event that changes several times in between is written once; and what
 //! came and went in between, not at all. Two bounds make the next write due: memory (and with it the time that a start
-//! takes to replay), and keys that are gone, for whoever scans has to step over them.
+//! takes to replay), and keys of queues that are gone, for whoever claims has to step over them.
 
 use std::{
     collections::BTreeMap,
@@ -12,15 +12,17 @@ use std::{
 };
 
 use super::{
-    Range,
+    Range, Table,
     changes::{Change, Changes},
 };
 
-/// Bytes that may be in memory: the changes of some 6,000 events. A start replays as many in a third of a second.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that may be in memory: the changes of some 400 events. sled holds about ten times as much while it writes them, and
+/// the committer waits for that; larger batches save no time.
+const MAX_BYTES: usize = 256 * 1024;
 /// What the map itself takes for an entry, about.
 const OVERHEAD: usize = 96;
-/// Keys that are gone, at most. A claim steps over those of a queue's front: this many cost it a tenth of a millisecond.
+/// Keys of queues that are gone, at most. A claim steps over those of its queue's front: this many cost it a tenth of a
+/// millisecond.
 const MAX_GONE: usize = 512;
 
 /// The changes, by their keys in sled.
@@ -41,7 +43,7 @@ impl Recent {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for (key, change) in changes.0 {
             held.bytes += OVERHEAD + key.len() + change.value().map_or(0, Vec::len);
-            held.gone += usize::from(change == Change::Gone);
+            held.gone += usize::from(change == Change::Gone && is_of_a_queue(&key));
             held.changes.add(key, change);
         }
         held.bytes >= MAX_BYTES || held.gone >= MAX_GONE
@@ -74,6 +76,11 @@ impl Recent {
             Towards::Start => found.rev().take(limit).collect(),
         }
     }
+}
+
+/// Whether claims go through the keys of this table.
+fn is_of_a_queue(key: &[u8]) -> bool {
+    key.first().is_some_and(|table| [Table::Due as u8, Table::Again as u8].contains(table))
 }
 
 /// Which way a scan goes.

@@ -40,7 +40,7 @@ impl Scan {
     /// Looks at the next stretch of the range.
     fn advance(&mut self, range: Range) -> Result<(), IndexError> {
         let recent = self.index.recent_of(self.table, &range, self.round, self.towards);
-        let stored = self.index.pages.range(&[self.table as u8], &range, self.round, self.towards)?;
+        let stored = self.index.files().pages.range(&[self.table as u8], &range, self.round, self.towards)?;
         let mut ends = Vec::new();
         if recent.len() >= self.round {
             ends.extend(self.farthest(recent.keys()));

@@ -18,6 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     IndexError, Table,
     changes::{Change, Changes},
+    files::Write,
     pages::Pages,
 };
 
@@ -138,12 +139,18 @@ impl Shelves {
         }
     }
 
-    /// Puts the changes of all scattered tables down: adds to `batch` what makes them.
+    /// Keys of a table.
+    pub(super) fn keys(&self, table: Table) -> u64 {
+        let shelves = self.0.range((table, Shelf::MIN)..=(table, Shelf::MAX));
+        shelves.map(|(_, filter)| u64::from(filter.keys())).sum()
+    }
+
+    /// Puts the changes of all scattered tables down: adds to `writes` what makes them.
     pub(super) fn update(
         &mut self,
         pages: &Pages,
         changes: &Changes,
-        batch: &mut sled::Batch,
+        writes: &mut Vec<Write>,
     ) -> Result<(), IndexError> {
         for table in [Table::Call, Table::Dedup] {
             let mut by_shelf: BTreeMap<Shelf, BTreeMap<&[u8], Option<&[u8]>>> = BTreeMap::new();
@@ -161,7 +168,7 @@ impl Shelves {
                     by_shelf.entry(number).or_default().insert(key, Some(value));
                 }
             }
-            by_shelf.into_iter().try_for_each(|(number, items)| pages.update(&space(table, number), items, batch))?;
+            by_shelf.into_iter().try_for_each(|(number, items)| pages.update(&space(table, number), items, writes))?;
         }
         Ok(())
     }
@@ -177,20 +184,21 @@ impl Shelves {
         Ok(having)
     }
 
-    /// Adds to `batch` what differs from `before`.
-    pub(super) fn write(&self, before: &Self, batch: &mut sled::Batch) {
+    /// Adds to `writes` what differs from `before`.
+    pub(super) fn write(&self, before: &Self, writes: &mut Vec<Write>) {
         for (at, filter) in &self.0 {
             let old = before.0.get(at);
             for (place, part) in (0_u8..).zip(&filter.0) {
                 let is_known =
                     old.and_then(|old| old.0.get(usize::from(place))).is_some_and(|old| Arc::ptr_eq(old, part));
                 if !is_known {
-                    batch.insert(part_key(*at, place), [&part.keys.to_le_bytes(), &*part.bits].concat());
+                    let value = [&part.keys.to_le_bytes(), &*part.bits].concat();
+                    writes.push((part_key(*at, place), Some(value)));
                 }
             }
         }
         for at in before.0.keys().filter(|at| !self.0.contains_key(at)) {
-            (0_u8..).take(PARTS).for_each(|place| batch.remove(part_key(*at, place)));
+            writes.extend((0_u8..).take(PARTS).map(|place| (part_key(*at, place), None)));
         }
     }
 }

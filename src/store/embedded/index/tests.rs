@@ -48,6 +48,12 @@ enum Step {
     Apply(Vec<(Table, u16, Option<u16>)>),
     Flush,
     Reopen,
+    /// A copy of the files is begun.
+    Copy,
+    /// It is gone on with.
+    GoOn,
+    /// It is finished and takes their place.
+    Compact,
 }
 
 fn change() -> impl Strategy<Value = (Table, u16, Option<u16>)> {
@@ -59,6 +65,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => prop::collection::vec(change(), 1..120).prop_map(Step::Apply),
         2 => Just(Step::Flush),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Copy),
+        4 => Just(Step::GoOn),
+        1 => Just(Step::Compact),
     ]
 }
 
@@ -140,7 +149,8 @@ proptest! {
     #[test]
     fn an_index_has_what_a_sorted_map_has(steps in prop::collection::vec(step(), 1..30), from in 0_u16..400, to in 0_u16..400) {
         let dir = tempfile::tempdir().unwrap();
-        let mut index = Some(Index::open(dir.path()).unwrap());
+        let path = dir.path().join("index");
+        let mut index = Some(Index::open(&path).unwrap());
         let mut model = Model::new();
         for step in &steps {
             let open = index.take().unwrap();
@@ -156,7 +166,22 @@ proptest! {
                 Step::Reopen => {
                     open.persist().unwrap();
                     drop(open);
-                    Index::open(dir.path()).unwrap()
+                    Index::open(&path).unwrap()
+                }
+                Step::Copy => {
+                    open.writer().copy = Some(Copy::start(&path).unwrap());
+                    open
+                }
+                Step::GoOn => {
+                    let mut writer = open.writer();
+                    writer.copy.as_mut().map(|copy| copy.advance(&open.files()).unwrap());
+                    drop(writer);
+                    open
+                }
+                Step::Compact => {
+                    assert!(open.copy_all(|| false).is_ok());
+                    open.replace_files().unwrap();
+                    open
                 }
             });
             is_the_same(index.as_ref().unwrap(), &model, (from, to));
@@ -183,7 +208,7 @@ fn a_place_in_the_queue_that_came_and_went_never_reached_sled() {
         index.apply(went).unwrap();
     }
     assert_eq!(index.recent.read().changes.of(Table::Due).count(), 0);
-    assert!(index.db.is_empty());
+    assert!(index.files().db.is_empty());
 }
 
 const MANY: u64 = 2_000;
@@ -210,4 +235,69 @@ fn keys_of_many_shelves_are_all_found_and_shelves_that_are_empty_are_forgotten()
     index.flush().unwrap();
     assert_eq!(index.shelves().of(Table::Dedup), [2], "the newest stays");
     assert!(!keys().any(|key| index.contains(Table::Dedup, &key).unwrap()));
+}
+
+/// An index with `many` events in sled, and after that without most of them.
+fn emptied(path: &Path, many: u128) -> Index {
+    let index = Index::open(path).unwrap();
+    let key = |number: u128| number.to_be_bytes();
+    let (mut all, mut most) = (Changes::default(), Changes::default());
+    (0..many).for_each(|number| all.insert(Table::Event, &key(number), vec![9; 400]));
+    (10..many).for_each(|number| most.remove(Table::Event, &key(number)));
+    for changes in [all, most] {
+        index.apply(changes).unwrap();
+        index.flush().unwrap();
+    }
+    index
+}
+
+#[test]
+fn files_that_a_backlog_has_left_become_small_again_and_hold_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let index = emptied(&path, 20_000);
+    let (bytes, held) = (index.bytes(), index.scan(Table::Event, EVERYTHING).map(Result::unwrap).collect::<Vec<_>>());
+    assert!(index.is_bloated(10, 0), "{bytes} bytes");
+    assert!(!index.is_bloated(10, bytes), "what is small enough is left alone");
+    assert!(!index.is_bloated(20_000, 0), "so is what holds as much as it takes");
+    index.compact(|| false).unwrap();
+    assert!(index.bytes() < bytes / 4, "{} of {bytes} bytes", index.bytes());
+    assert!(!index.is_bloated(10, 0), "once is enough");
+    assert_eq!(index.scan(Table::Event, EVERYTHING).map(Result::unwrap).collect::<Vec<_>>(), held);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    drop(index);
+    let again = Index::open(&path).unwrap();
+    assert_eq!(again.scan(Table::Event, EVERYTHING).map(Result::unwrap).collect::<Vec<_>>(), held);
+}
+
+#[test]
+fn a_copy_that_is_called_off_leaves_the_files_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = emptied(&dir.path().join("index"), 2_000);
+    let bytes = index.bytes();
+    index.compact(|| true).unwrap();
+    assert_eq!(index.bytes(), bytes);
+    assert_eq!(index.scan(Table::Event, EVERYTHING).count(), 10);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn whoever_writes_while_the_files_are_copied_finds_it_in_the_new_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = emptied(&dir.path().join("index"), 20_000);
+    std::thread::scope(|threads| {
+        let compaction = threads.spawn(|| index.compact(|| false).unwrap());
+        let mut written = 0_u128;
+        while written < 1_000 {
+            let mut one = Changes::default();
+            one.insert(Table::Event, &(written << 64).to_be_bytes(), vec![8; 2_000]);
+            index.apply(one).unwrap();
+            written += 1;
+            assert!(index.contains(Table::Event, &((written - 1) << 64).to_be_bytes()).unwrap());
+        }
+        compaction.join().unwrap();
+        for number in 0..written {
+            assert!(index.contains(Table::Event, &(number << 64).to_be_bytes()).unwrap(), "{number} of {written}");
+        }
+    });
 }

@@ -7,12 +7,8 @@ use std::{fs, io, path::Path};
 use super::{OfflineError, Stopped};
 use crate::store::embedded::{
     OpenError,
-    index::Index,
-    recovery::{INDEX_DIR, Recovered, recover},
+    recovery::{Recovered, recover},
 };
-
-/// The new index until it is complete.
-const BESIDE_DIR: &str = "index.new";
 
 impl Stopped {
     /// Replaces the index by a copy that takes as little space as it can.
@@ -20,16 +16,9 @@ impl Stopped {
     /// # Errors
     /// [`OfflineError`]; where there is no index then, the next start makes it anew.
     pub fn shrink_index(&self) -> Result<(), OfflineError> {
-        let (path, beside) = (self.dir.join(INDEX_DIR), self.dir.join(BESIDE_DIR));
-        remove_folder(&beside)?;
         let Recovered { index, totals, .. } = recover(&*self.disk, &self.dir, &self.segments, &self.boot_id)?;
-        let copy = Index::open(&beside)?;
-        index.copy_into(&copy)?;
-        self.witness(&copy, &totals)?;
-        drop((index, copy));
-        remove_folder(&path)?;
-        fs::rename(&beside, &path).map_err(|error| OpenError::io("move", &beside, error))?;
-        Ok(())
+        index.compact(|| false)?;
+        self.witness(&index, &totals)
     }
 }
 

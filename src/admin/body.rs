@@ -41,10 +41,11 @@ impl Sent {
             .map_err(|error| Problem::bad_request(format!("the body is not what is wanted here: {error}")))
     }
 
-    /// The start of it, for those who look later at what was asked.
+    /// The start of it, for those who look later at what was asked; `None` when it says nothing.
     pub(super) fn shown(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.0);
-        (!text.is_empty()).then(|| text.chars().take(MAX_SHOWN).collect())
+        let says_nothing = ["", "{}"].contains(&text.trim());
+        (!says_nothing).then(|| text.chars().take(MAX_SHOWN).collect())
     }
 }
 
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn no_body_is_an_empty_object_and_of_a_long_one_the_start_is_shown() {
         let Nothing {} = Sent(Bytes::new()).json().unwrap();
-        assert_eq!(Sent(Bytes::new()).shown(), None);
+        assert_eq!((Sent(Bytes::new()).shown(), Sent(Bytes::from("{}")).shown()), (None, None));
         let long = Sent(Bytes::from("ä".repeat(MAX_SHOWN + 1)));
         assert_eq!(long.shown().unwrap().chars().count(), MAX_SHOWN);
         assert!(long.json::<Nothing>().is_err());

@@ -136,10 +136,16 @@ impl Question {
     }
 }
 
+/// What the system says of an error, without its number, which helps nobody.
+fn without_number(why: &str) -> &str {
+    why.split_once(" (os error").map_or(why, |(words, _)| words)
+}
+
 /// The `Authorization` of who has the token in a file. White space around it doesn't count.
 fn authorization(token_file: &Path) -> Result<HeaderValue, Failure> {
     let wrong = |exit, why: &str| {
-        Failure::new(exit, format_args!("the token file {} can't be used: {why}", token_file.display()))
+        let (file, why) = (token_file.display(), without_number(why));
+        Failure::new(exit, format_args!("the token file {file} can't be used: {why}"))
     };
     let text = fs::read_to_string(token_file).map_err(|error| wrong(Exit::Io, &error.to_string()))?;
     let value = HeaderValue::try_from(format!("Bearer {}", text.trim())).ok();
@@ -256,8 +262,7 @@ impl AdminClient {
 
     fn unavailable(&self, why: &str) -> Failure {
         let address = &self.address;
-        // The number of an operating system's error helps nobody.
-        let why = why.split_once(" (os error").map_or(why, |(words, _)| words);
+        let why = without_number(why);
         Failure::new(
             Exit::Unavailable,
             format_args!(

@@ -125,9 +125,9 @@ async fn a_relay_that_leaves_is_not_ready_any_more_and_takes_events_until_it_sto
     eventually("the end of readiness", async || (home.readiness().await == 503).then_some(())).await;
     let answer = Request::signed(fixtures::event("1")).send(home.public()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
+    sink.wait_for(1).await;
     assert!(!relay.has_ended());
 
     relay.ask_to_stop();
     assert_eq!(relay.ended().await.code(), Some(0), "a second signal ends the delay: {}", home.log());
-    sink.wait_for(1).await;
 }

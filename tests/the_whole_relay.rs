@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
+#[path = "the_whole_relay/tls.rs"]
+mod tls;
 
 use std::collections::BTreeSet;
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     config::{self, Colour, Config, Destination, LoadError, Problem, Problems, Severity},
+    model::Timestamp,
     route::Route,
 };
 
@@ -24,10 +25,12 @@ use crate::{
 pub(super) fn run(session: &Session) -> Result<(), Failure> {
     let checked = check(session.config.as_deref());
     let remarks = checked.remarks(colour_of(&std::io::stderr()));
+    let concern = checked.concern(session.clock.now());
     match (session.console.format(), checked.summary()) {
-        (Format::Json, _) => session.console.show(&checked.report(), |_, _| String::new())?,
+        (Format::Json, _) => session.console.show(&checked.report(concern), |_, _| String::new())?,
         (Format::Text, summary) => {
             remark(remarks.trim_end());
+            remark(&concern.map(|concern| format!("warning: {concern}")).unwrap_or_default());
             summary.map_or(Ok(()), |summary| say(summary.trim_end()))?;
         }
     }
@@ -83,14 +86,22 @@ impl Checked {
         Some(format!("{}: {}\n\n", self.path.display(), grade(&config.warnings)) + &rows.collect::<String>())
     }
 
-    /// The same for programs.
+    /// What worries about the certificate at `now`: the configuration itself knows no time.
+    fn concern(&self, now: Timestamp) -> Option<String> {
+        let tls = self.result.as_ref().ok()?.server.tls.as_ref()?;
+        let concern = tls.identity.validity()?.concern(now)?;
+        Some(format!("the certificate of `server.tls` {concern}"))
+    }
+
+    /// The same for programs, with what else is a `concern`.
     #[must_use]
-    pub fn report(&self) -> Report {
-        let problems = match &self.result {
+    pub fn report(&self, concern: Option<String>) -> Report {
+        let mut problems = match &self.result {
             Ok(config) => entries(&config.warnings),
             Err(LoadError::Invalid(problems)) => entries(problems),
             Err(error) => vec![Entry::of_file(&self.path, error)],
         };
+        problems.extend(concern.map(|concern| Entry::of_certificate(&self.path, concern)));
         Report { file: self.path.display().to_string(), usable: self.is_usable(), problems }
     }
 }
@@ -123,12 +134,12 @@ fn rows(config: &Config) -> Vec<[String; 3]> {
     let row = |what: &str, which: &str, how: String| [what.to_owned(), which.to_owned(), how];
     let mut rows =
         vec![row("admin", "", config.admin.listen.url()), row("queue", "", config.queue.path.display().to_string())];
-    let origin = config.server.listen;
+    let origin = format!("{}://{}", config.server.scheme(), config.server.listen);
     rows.extend(
         config
             .sources
             .iter()
-            .map(|source| row("source", source.name.as_str(), format!("POST http://{origin}{}", source.path))),
+            .map(|source| row("source", source.name.as_str(), format!("POST {origin}{}", source.path))),
     );
     rows.extend(config.destinations.iter().map(|to| row("destination", to.name.as_str(), address(to))));
     rows.extend(config.routes.as_slice().iter().map(|route| row("route", &destinations(route), conditions(route))));
@@ -202,6 +213,12 @@ impl Entry {
         }
     }
 
+    fn of_certificate(path: &Path, message: String) -> Self {
+        let file = path.display().to_string();
+        let help = Some("the relay reads its files again every minute".to_owned());
+        Self { file, line: None, column: None, severity: Severity::Warning.to_string(), message, help }
+    }
+
     fn of_file(path: &Path, error: &LoadError) -> Self {
         let line = match error {
             LoadError::NotText { line, .. } => Some(*line),
@@ -225,6 +242,9 @@ fn entries(problems: &Problems) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
 
     use super::*;
 
@@ -284,7 +304,7 @@ to = ["crm", "slack"]
 
     #[test]
     fn programs_get_every_problem_with_its_place() {
-        let report = check_text("[server]\nlisten = 1\n").report();
+        let report = check_text("[server]\nlisten = 1\n").report(None);
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["usable"], false);
         let first = &json["problems"][0];
@@ -303,7 +323,7 @@ to = ["crm", "slack"]
             "there is no configuration file: tried /nowhere/relay.toml\n\
              `atoms-relay init` writes one; `--config FILE` names another place.\n"
         );
-        assert_eq!(checked.report().problems.len(), 1);
+        assert_eq!(checked.report(None).problems.len(), 1);
     }
 
     #[test]
@@ -311,5 +331,23 @@ to = ["crm", "slack"]
         let folder = tempfile::tempdir().unwrap();
         let remarks = check(Some(folder.path())).remarks(Colour::Plain);
         assert!(remarks.contains("can't be read: "), "{remarks}");
+    }
+
+    /// It is valid from 1975 on, so it is long over in the year 5000.
+    #[test]
+    fn a_certificate_that_has_expired_is_a_warning_for_people_and_programs() {
+        let folder = tempfile::tempdir().unwrap();
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["relay.example".to_owned()]).unwrap();
+        let pem = |label, der| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
+        fs::write(folder.path().join("c.pem"), pem("CERTIFICATE", cert.der().as_ref())).unwrap();
+        fs::write(folder.path().join("k.pem"), pem("PRIVATE KEY", signing_key.serialized_der())).unwrap();
+        let path = folder.path().join("relay.toml");
+        fs::write(&path, format!("[server]\ntls = {{ cert = \"c.pem\", key = \"k.pem\" }}\n{LITERAL}")).unwrap();
+        let checked = check(Some(&path));
+        assert!(checked.summary().unwrap().contains("POST https://127.0.0.1:8080/webhook"));
+        assert_eq!(checked.concern(Timestamp::parse("2026-11-24").unwrap()), None);
+        let concern = checked.concern(Timestamp::parse("5000-01-01").unwrap()).unwrap();
+        assert!(concern.starts_with("the certificate of `server.tls` has expired at 4096-01-01"), "{concern}");
+        assert_eq!(checked.report(Some(concern)).problems.last().unwrap().severity, "warning");
     }
 }

@@ -41,6 +41,7 @@ pub(super) struct ServeArgs {
 /// What has started.
 #[derive(Debug, Serialize)]
 struct StartView {
+    scheme: &'static str,
     public_address: SocketAddr,
     admin_address: Endpoint,
     queue: String,
@@ -221,6 +222,7 @@ impl StartView {
             .iter()
             .map(|destination| DestinationView { name: destination.name.clone(), request: destination.target.shown() });
         Self {
+            scheme: config.server.scheme(),
             public_address: config.server.listen,
             admin_address: config.admin.listen.clone(),
             queue: config.queue.path.display().to_string(),
@@ -234,7 +236,8 @@ fn words(view: &StartView, colour: Colour) -> String {
     let fact = |name: &str, value: String| format!("{} {value}", Tone::Faint.paint(&format!("{name:<12}"), colour));
     let mut lines =
         vec![Tone::Strong.paint(concat!("atoms-relay ", env!("CARGO_PKG_VERSION"), " takes events"), colour)];
-    let url = |source: &SourceView| format!("http://{}{} ({})", view.public_address, source.path, source.name);
+    let origin = format!("{}://{}", view.scheme, view.public_address);
+    let url = |source: &SourceView| format!("{origin}{} ({})", source.path, source.name);
     lines.extend(view.sources.iter().map(|source| fact("source", url(source))));
     lines.extend(view.destinations.iter().map(|one| fact("destination", format!("{} ({})", one.request, one.name))));
     lines.push(fact("queue", view.queue.clone()));

@@ -119,6 +119,14 @@ pub struct Server {
     pub tls: Option<ServerTls>,
 }
 
+impl Server {
+    /// What the addresses of sources begin with: `https` or `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
 /// How the public listener is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTls {

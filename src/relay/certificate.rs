@@ -32,7 +32,7 @@ pub(super) struct PublicCertificate {
 }
 
 impl PublicCertificate {
-    pub(super) fn new(tls: ServerTls, metrics: &mut Metrics) -> Arc<Self> {
+    pub(super) fn new(tls: ServerTls, metrics: &Metrics) -> Arc<Self> {
         let (shown, metrics) = (Certificate::new(&tls.identity), metrics.certificate());
         let certificate = Self { shown, metrics, tls: Mutex::new(tls) };
         certificate.measure();
@@ -109,5 +109,62 @@ impl PublicCertificate {
 
     fn identity(&self) -> Identity {
         self.tls.lock().unwrap_or_else(PoisonError::into_inner).identity.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+    use super::*;
+    use crate::{
+        config::{Config, FixedEnvironment},
+        model::Timestamp,
+    };
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    }
+
+    /// A certificate and its key.
+    fn pair() -> (String, String) {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["relay.example".to_owned()]).unwrap();
+        (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", signing_key.serialized_der()))
+    }
+
+    fn configured(cert: &Path, key: &Path) -> ServerTls {
+        let text = format!(
+            "server.tls = {{ cert = {cert:?}, key = {key:?} }}\nsource.a = {{ path = \"/a\", secrets = [\"s\"] }}\n",
+        );
+        let (chain, secret) = (fs::read(cert).unwrap(), fs::read(key).unwrap());
+        let environment = FixedEnvironment::default().with_file(cert, &chain).with_file(key, &secret);
+        Config::parse("relay.toml", &text, &environment).unwrap().server.tls.unwrap()
+    }
+
+    /// A renewal writes two files, and whoever looks in between sees one of each.
+    #[tokio::test]
+    async fn a_renewed_certificate_is_shown_when_both_files_are_there_and_the_old_one_until_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+        let (old, new) = (pair(), pair());
+        fs::write(&cert, &old.0).unwrap();
+        fs::write(&key, &old.1).unwrap();
+        let tls = configured(&cert, &key);
+        let before = tls.identity.clone();
+        let certificate = PublicCertificate::new(tls, &Metrics::new(Timestamp::EPOCH));
+        certificate.look().await.unwrap();
+        assert_eq!(certificate.identity(), before);
+
+        fs::write(&cert, &new.0).unwrap();
+        let error = certificate.look().await.unwrap_err().to_string();
+        assert!(error.contains("key.pem holds a private key that belongs to another certificate"), "{error}");
+        assert_eq!(certificate.identity(), before);
+
+        fs::write(&key, &new.1).unwrap();
+        certificate.look().await.unwrap();
+        assert_eq!(certificate.identity(), Identity::from_pem(new.0.as_bytes(), new.1.as_bytes()).unwrap());
     }
 }

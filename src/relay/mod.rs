@@ -83,7 +83,7 @@ impl Relay {
         let (admin_listener, admin) = listen_for_people(&config.admin, inherited.admin).await?;
         let guard = Guard::new(config.admin.token.as_ref(), config.admin.names);
         let mut metrics = Metrics::new(clock.now());
-        let certificate = config.server.tls.map(|tls| PublicCertificate::new(tls, &mut metrics));
+        let certificate = config.server.tls.map(|tls| PublicCertificate::new(tls, &metrics));
         let store = queue::open(&config.queue, &clock, &mut metrics).await?;
         let trail = queue::open_trail(config.queue.path).await?;
         let (leaving, stop, stop_admin) =

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use atoms_relay::{
     clock::Clock,
-    config::{Colour, Config, FixedEnvironment},
+    config::{Colour, Config, ProcessEnvironment},
     relay::{Relay, RelayError},
 };
 use tempfile::TempDir;
@@ -78,6 +78,6 @@ secrets = ["{SECRET}"]
 }
 
 fn parse(text: &str) -> Config {
-    Config::parse("relay.toml", text, &FixedEnvironment::default())
+    Config::parse("relay.toml", text, &ProcessEnvironment)
         .unwrap_or_else(|problems| panic!("{}", problems.render(Colour::Plain)))
 }

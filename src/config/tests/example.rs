@@ -77,6 +77,7 @@ fn every_key_is_in_the_example_and_every_key_of_the_example_is_known() {
 fn every_known_key_is_read() {
     let headers = [
         "[server]",
+        "[server.tls]",
         "[admin]",
         "[queue]",
         "[source.other]",

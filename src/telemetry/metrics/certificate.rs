@@ -10,15 +10,20 @@ use prometheus_client::{
 use crate::model::Timestamp;
 
 /// Where it is noted until when the certificate is valid.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CertificateMetrics {
     expiry: Gauge<f64, AtomicU64>,
 }
 
 impl CertificateMetrics {
-    pub(super) fn register(&self, registry: &mut Registry) {
-        let help = "When the certificate of the public listener expires, since the beginning of 1970";
-        registry.register_with_unit("tls_certificate_expiry_timestamp", help, Unit::Seconds, self.expiry.clone());
+    /// What never expires, until something else is noted: rules need no exception for relays behind a proxy.
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self { expiry: Gauge::default() };
+        metrics.expiry.set(f64::INFINITY);
+        let help =
+            "When the certificate of the public listener expires, since the beginning of 1970. Infinite without one";
+        registry.register_with_unit("tls_certificate_expiry_timestamp", help, Unit::Seconds, metrics.expiry.clone());
+        metrics
     }
 
     /// Notes the end of its validity.

@@ -54,6 +54,7 @@ pub struct Metrics {
     registry: Registry,
     sources: SourceFamilies,
     lanes: LaneFamilies,
+    certificate: CertificateMetrics,
     syncs: Durations,
     started_at: Timestamp,
 }
@@ -65,10 +66,11 @@ impl Metrics {
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register("build", "Which relay this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let (sources, lanes) = (SourceFamilies::register(&mut registry), LaneFamilies::register(&mut registry));
+        let certificate = CertificateMetrics::register(&mut registry);
         let syncs = Durations::within(SYNC_BOUNDS);
         let help = "How long the disk took to make a batch of the queue's records durable";
         registry.register_with_unit("store_sync_duration", help, Unit::Seconds, syncs.clone());
-        Self { registry, sources, lanes, syncs, started_at }
+        Self { registry, sources, lanes, certificate, syncs, started_at }
     }
 
     /// The series of a source.
@@ -101,11 +103,10 @@ impl Metrics {
         self.syncs.clone()
     }
 
-    /// The series of the public listener's certificate, which are there when it has one.
-    pub fn certificate(&mut self) -> CertificateMetrics {
-        let metrics = CertificateMetrics::default();
-        metrics.register(&mut self.registry);
-        metrics
+    /// The series of the public listener's certificate.
+    #[must_use]
+    pub fn certificate(&self) -> CertificateMetrics {
+        self.certificate.clone()
     }
 
     /// Counts how often opening the store had to make its index anew.

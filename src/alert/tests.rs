@@ -199,6 +199,19 @@ fn what_comes_back_again_and_again_is_told_less_and_less() {
 }
 
 #[test]
+fn one_trouble_after_another_makes_ten_messages_an_hour_and_none_is_left_out() {
+    let mut story = Story::telling(&["slack"]);
+    for number in 0..60 {
+        story.set(Trouble::Stopped(name(&format!("crm-{number}"))), 1);
+        story.pass(MINUTE);
+    }
+    assert_eq!(story.told.len(), MOST_AN_HOUR);
+    story.pass(HOUR);
+    let raised = story.told.iter().flat_map(Told::news).filter(|news| news.starts_with("raised")).count();
+    assert_eq!(raised, 60);
+}
+
+#[test]
 fn a_pause_is_told_once() {
     let mut story = Story::telling(&["slack"]);
     story.set(Trouble::Paused(crm()), 3);

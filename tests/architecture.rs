@@ -140,7 +140,7 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("fastrand", &["clock"], "the dice"),
     ("getrandom", &["clock", "ingest"], "the dice for ids; ingest names the error that they can have"),
     ("hmac", &["verify", "transform"], "signatures that come in, and those that go out"),
-    ("http_body", &["ingest"], "reads a body piece by piece, to a bound"),
+    ("http_body", &["ingest", "admin"], "a body that is read piece by piece, and one that is written so"),
     ("http_body_util", &["ingest", "admin", "cli"], "bodies of hyper's requests and answers"),
     ("httpdate", &["outcome"], "reads `Retry-After`"),
     ("humantime", &["model", "config", "cli"], "times and durations that people write and read"),
@@ -154,8 +154,9 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("reqwest", &["send"], "the client of destinations"),
     (
         "rustix",
-        &["clock", "telemetry", "ingest", "store"],
-        "system calls: the time since the start; the limit of open files; the process's numbers; free disk, allocation, syncs",
+        &["clock", "telemetry", "ingest", "store", "cli"],
+        "system calls: the time since the start; the limit of open files; the process's numbers; free disk, allocation, \
+         syncs; the terminal",
     ),
     (
         "rustls",

@@ -33,6 +33,16 @@ pub(super) fn typed(status: StatusCode, content_type: HeaderValue, body: Bytes) 
     answer
 }
 
+/// An answer that comes piece by piece, for as long as there is something to say.
+pub(super) fn streamed(
+    content_type: HeaderValue,
+    body: impl http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+) -> Answer {
+    let mut answer = typed(StatusCode::OK, content_type, Bytes::new());
+    *answer.body_mut() = body.boxed_unsync();
+    answer
+}
+
 /// `content` as JSON.
 pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Result<Answer, Problem> {
     let body = serde_json::to_vec(content)

@@ -12,6 +12,7 @@ mod answer;
 mod body;
 mod calls;
 mod change;
+mod drain;
 mod guard;
 mod history;
 mod listener;
@@ -26,17 +27,19 @@ mod routes;
 mod schema;
 mod selection;
 mod server;
+mod stream;
 pub mod view;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::view::DestinationView;
+use self::{drain::Drain, view::DestinationView};
 pub use self::{guard::Guard, listener::Listener, server::serve};
 use crate::{
     audit::Trail,
@@ -58,6 +61,9 @@ pub struct Admin {
     trail: Arc<Trail>,
     history: Mutex<History>,
     started_at: Timestamp,
+    /// A place for each that listens to the stream.
+    streams: Arc<Semaphore>,
+    drain: Mutex<Drain>,
 }
 
 /// How the admin listener reaches the running relay.
@@ -87,7 +93,28 @@ impl Admin {
         trail: Arc<Trail>,
     ) -> Self {
         let started_at = clock.now();
-        Self { store, clock, controls, metrics, guard, trail, history: Mutex::default(), started_at }
+        let streams = Arc::new(Semaphore::new(stream::MAX_STREAMS));
+        Self {
+            store,
+            clock,
+            controls,
+            metrics,
+            guard,
+            trail,
+            history: Mutex::default(),
+            started_at,
+            streams,
+            drain: Mutex::default(),
+        }
+    }
+
+    /// Takes note of how much waits, so that a forecast can be made.
+    fn observe(&self) {
+        self.drain().note(self.clock.now(), &self.store.stats().destinations);
+    }
+
+    fn drain(&self) -> MutexGuard<'_, Drain> {
+        self.drain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every configured destination, and those that still have something in the store though the config doesn't name
@@ -98,7 +125,9 @@ impl Admin {
             self.store.stats().destinations.into_iter().map(|stats| (stats.destination.clone(), stats)).collect();
         let configured = conditions.into_iter().map(|(name, condition)| {
             let stats = numbers.remove(&name);
-            DestinationView::new(name, Some(condition), stats)
+            let (lane, drain) = (self.metrics.lane(&name), self.drain().of(&name));
+            let view = DestinationView::new(name, Some(condition), stats);
+            view.with_pace(lane.total_delivered(), lane.total_failed(), drain)
         });
         let mut views: Vec<DestinationView> = configured.collect();
         let is_needed = |stats: &DestinationStats| stats.waiting > 0 || stats.dead > 0;

@@ -40,6 +40,8 @@ pub(super) const EVENT_FILTERS: &[Parameter] = &[
     Parameter::new::<Timestamp>("since", "Only events received since then."),
     Parameter::new::<Timestamp>("until", "Only events received before then."),
 ];
+/// Parameters that choose events that are still to come.
+pub(super) const STREAM_FILTERS: &[Parameter] = EVENT_FILTERS.split_at(4).0;
 /// Parameters that choose a part of a list.
 pub(super) const PAGING: &[Parameter] = &[
     Parameter::new::<String>("cursor", "Go on where a page ended: its `next`."),

@@ -1,5 +1,7 @@
 //! The questions that the admin listener answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 
@@ -10,8 +12,8 @@ use super::{
     query::Query,
     resource::Asked,
     view::{
-        CheckView, DeadLetterView, DeliveryStateName, DeliveryView, EventView, Mask, PageView, QueueView,
-        ReadinessView, StatusView,
+        CheckView, DeadLetterView, DeliveryStateName, DeliveryView, DestinationView, EventView, Mask, PageView,
+        QueueView, ReadinessView, StatusView,
     },
 };
 use crate::{
@@ -38,11 +40,12 @@ pub(super) enum Read {
     Deliveries,
     DeadLetters,
     Audit,
+    Stream,
 }
 
 impl Admin {
     /// Answers a question.
-    pub(super) async fn read(&self, what: Read, asked: &Asked) -> Result<Answer, Problem> {
+    pub(super) async fn read(self: &Arc<Self>, what: Read, asked: &Asked) -> Result<Answer, Problem> {
         match what {
             Read::Health => {
                 Ok(typed(StatusCode::OK, HeaderValue::from_static("text/plain"), Bytes::from_static(b"ok\n")))
@@ -59,6 +62,7 @@ impl Admin {
             Read::Calls => self.list_calls(&asked.query).await,
             Read::Call => self.show_call(asked.named.parsed()?).await,
             Read::Deliveries => self.list_deliveries(&asked.query).await,
+            Read::Stream => self.stream(&asked.query),
             Read::DeadLetters => self.list_dead_letters(&asked.query).await,
             Read::Audit => self.list_audit(asked.query.page()?).await,
         }
@@ -80,6 +84,7 @@ impl Admin {
     fn status(&self) -> StatusView {
         let stats = self.store.stats();
         let destinations = self.destinations();
+        let sum = |of: fn(&DestinationView) -> u64| destinations.iter().map(of).sum();
         StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: self.clock.now(),
@@ -98,6 +103,10 @@ impl Admin {
                 damaged_events: stats.damage.events,
                 disk_full_in_seconds: stats.disk_full_in.map(|left| left.as_secs()),
             },
+            accepted_total: self.metrics.total_stored(),
+            attempts_total: sum(|view| view.attempts_total),
+            delivered_total: sum(|view| view.delivered_total),
+            failed_total: sum(|view| view.failed_total),
             destinations,
         }
     }

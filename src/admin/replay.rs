@@ -25,6 +25,8 @@ use crate::{
 
 /// Events in one step: few enough that it is a batch of the store like any other.
 const STEP: usize = 200;
+/// The resolution of [`Timestamp`]: what came in just now is there, too.
+const ONE_MILLISECOND: Duration = Duration::from_millis(1);
 /// The longest that the store is left alone between two steps.
 const MAX_REST: Duration = Duration::from_secs(1);
 
@@ -218,6 +220,7 @@ fn check(
 
 /// The events of a selection that are there now; what comes in from now on has today's routes already.
 fn filter(selection: &EventSelection, now: Timestamp) -> EventFilter {
+    let end = now.plus(ONE_MILLISECOND);
     EventFilter {
         agent: selection.agent.clone(),
         event_type: selection.event_type.clone(),
@@ -225,7 +228,7 @@ fn filter(selection: &EventSelection, now: Timestamp) -> EventFilter {
         source: selection.source.as_ref().map(Name::to_string),
         state: None,
         since: selection.since,
-        until: Some(selection.until.map_or(now, |until| until.min(now))),
+        until: Some(selection.until.map_or(end, |until| until.min(end))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a request to its answer: the checks at the door, then the row of the table that it is for.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, str::FromStr, sync::Arc};
 
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
@@ -42,11 +42,11 @@ impl Named {
 
 impl Admin {
     /// Answers a request of `caller`, whatever it is.
-    pub(super) async fn answer(&self, request: Request<Incoming>, caller: Caller) -> Answer {
+    pub(super) async fn answer(self: &Arc<Self>, request: Request<Incoming>, caller: Caller) -> Answer {
         self.try_answer(request, caller).await.unwrap_or_else(Problem::into_answer)
     }
 
-    async fn try_answer(&self, request: Request<Incoming>, caller: Caller) -> Result<Answer, Problem> {
+    async fn try_answer(self: &Arc<Self>, request: Request<Incoming>, caller: Caller) -> Result<Answer, Problem> {
         let (head, body) = request.into_parts();
         let (route, named) = Route::of(&head.method, head.uri.path())?;
         self.guard.check(&head.headers, caller, route.access)?;

@@ -13,7 +13,9 @@ use super::{
     body::Nothing,
     change::Change,
     guard::Access,
-    query::{DELIVERY_STATE, DESTINATION, EVENT_FILTERS, EVENT_STATE, MASK, PAGING, Parameter, VERBOSE},
+    query::{
+        DELIVERY_STATE, DESTINATION, EVENT_FILTERS, EVENT_STATE, MASK, PAGING, Parameter, STREAM_FILTERS, VERBOSE,
+    },
     read::Read,
     view::{
         AuditView, CallSummaryView, CallView, ChangedView, DeadLetterView, DeliveryView, DestinationView, EventView,
@@ -90,6 +92,13 @@ pub(super) const ROUTES: &[Route] = &[
         Change::Retry,
         "Sends a delivery again, also when it has arrived",
     ),
+    Route::read(
+        "/api/v1/stream",
+        Read::Stream,
+        "What happens, as it happens, as server-sent events: accepted, attempt, settled, destination, lagged, stopping",
+        Content::Other("text/event-stream"),
+    )
+    .with(&[STREAM_FILTERS, &[DESTINATION]]),
     Route::read(
         "/api/v1/dead-letters",
         Read::DeadLetters,

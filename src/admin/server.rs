@@ -9,7 +9,7 @@ use hyper_util::{
 };
 use tokio::{
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,8 @@ const MAX_CONNECTIONS: usize = 64;
 const HEADER_DEADLINE: Duration = Duration::from_secs(30);
 /// How long answers may take to finish after the stop: they are small, and the relay has finished its own work by then.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked how much waits: a forecast is as fresh as that.
+const OBSERVED_EVERY: Duration = Duration::from_secs(5);
 /// How long to wait when no connection can be accepted, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -33,10 +35,12 @@ pub async fn serve(listener: Listener, admin: Arc<Admin>, stop: CancellationToke
     let graceful = GracefulShutdown::new();
     let (mut connections, mut history) = (JoinSet::new(), JoinSet::new());
     history.spawn(keep_history(Arc::clone(&admin)));
+    let mut observations = interval(OBSERVED_EVERY);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
+            _ = observations.tick() => admin.observe(),
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, caller)) => {
                     connections.spawn(converse(stream, caller, Arc::clone(&admin), graceful.watcher()));

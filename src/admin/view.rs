@@ -4,15 +4,17 @@
 //! within `/api/v1`. The command line reads its answers with these types too.
 
 mod call;
+mod news;
 mod replay;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     call::{CallEventView, CallSummaryView, CallView},
+    news::{AttemptNewsView, LaggedView, SettledView},
     replay::{EventSelection, ReplayRequest, ReplayedView},
 };
 use crate::{
@@ -58,6 +60,14 @@ pub struct StatusView {
     pub readiness: ReadinessView,
     /// What is kept.
     pub queue: QueueView,
+    /// Events that were stored, since the relay started.
+    pub accepted_total: u64,
+    /// Attempts that are over, since then.
+    pub attempts_total: u64,
+    /// Of these, attempts that delivered.
+    pub delivered_total: u64,
+    /// The others.
+    pub failed_total: u64,
     /// Where deliveries go.
     pub destinations: Vec<DestinationView>,
 }
@@ -161,6 +171,14 @@ pub struct DestinationView {
     pub expired: u64,
     /// When the event was received whose delivery is due first.
     pub oldest: Option<Timestamp>,
+    /// Attempts that are over, since the relay started.
+    pub attempts_total: u64,
+    /// Of these, attempts that delivered.
+    pub delivered_total: u64,
+    /// The others.
+    pub failed_total: u64,
+    /// Seconds until nothing waits any more, at the pace of the last two minutes; null while it doesn't become less.
+    pub drain_seconds: Option<u64>,
 }
 
 impl DestinationView {
@@ -179,6 +197,23 @@ impl DestinationView {
             dead: of(|stats| stats.dead),
             expired: of(|stats| stats.expired),
             oldest: stats.and_then(|stats| stats.oldest),
+            attempts_total: 0,
+            delivered_total: 0,
+            failed_total: 0,
+            drain_seconds: None,
+        }
+    }
+}
+
+impl DestinationView {
+    /// With what was counted since the start, and a forecast.
+    pub(super) fn with_pace(self, delivered: u64, failed: u64, drain: Option<Duration>) -> Self {
+        Self {
+            attempts_total: delivered + failed,
+            delivered_total: delivered,
+            failed_total: failed,
+            drain_seconds: drain.map(|left| left.as_secs()).filter(|_| self.waiting > 0),
+            ..self
         }
     }
 }

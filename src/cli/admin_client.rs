@@ -224,7 +224,13 @@ impl AdminClient {
         read(&self.ask(request).await?)
     }
 
-    fn request(&self, method: Method, question: &Question, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
+    /// A request as the admin API takes it.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        question: &Question,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let target = question.target().map_err(|error| Failure::new(Exit::Software, error))?;
         let mut request = Request::builder()
             .method(method)
@@ -253,14 +259,16 @@ impl AdminClient {
             .map_err(|error| self.unavailable(&error.to_string()))
     }
 
-    async fn connect(&self) -> Result<Stream, Failure> {
+    /// A connection to it.
+    pub(super) async fn connect(&self) -> Result<Stream, Failure> {
         let connected = timeout(CONNECT_DEADLINE, self.address.connect()).await;
         connected
             .map_err(|_| self.unavailable("no connection in time"))?
             .map_err(|error| self.unavailable(&error.to_string()))
     }
 
-    fn unavailable(&self, why: &str) -> Failure {
+    /// That it doesn't answer, and what to do.
+    pub(super) fn unavailable(&self, why: &str) -> Failure {
         let address = &self.address;
         let why = without_number(why);
         Failure::new(
@@ -318,9 +326,10 @@ async fn exchange(stream: Stream, request: Request<Full<Bytes>>) -> Result<(Stat
 }
 
 /// A connection of either kind.
-type Stream = Either<TcpStream, UnixStream>;
+pub(super) type Stream = Either<TcpStream, UnixStream>;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Whatever goes wrong on the way.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(answer).map_err(|error| {

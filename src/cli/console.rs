@@ -4,7 +4,10 @@
 //! each item of a list. Questions and remarks go to standard error. When nobody reads any more (`| head`), the rest is
 //! left unsaid without an error.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    ops::ControlFlow,
+};
 
 use serde::Serialize;
 
@@ -41,6 +44,11 @@ impl Console {
         self.format
     }
 
+    /// In which colours.
+    pub(super) fn colour(self) -> Colour {
+        self.colour
+    }
+
     /// Shows one thing: as JSON, or in the given words.
     pub(super) fn show<T: Serialize>(self, thing: &T, words: impl FnOnce(&T, Colour) -> String) -> Result<(), Failure> {
         match self.format {
@@ -69,6 +77,14 @@ fn json(written: serde_json::Result<String>) -> Result<String, Failure> {
 /// Says a line, or several, on standard output.
 pub(super) fn say(text: &str) -> Result<(), Failure> {
     tell_write(writeln!(io::stdout(), "{text}"))
+}
+
+/// Says a line, and whether anybody still reads: what has no end has to end when nobody does.
+pub(super) fn say_on(text: &str) -> Result<ControlFlow<()>, Failure> {
+    let written = writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush());
+    let is_unread = written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+    tell_write(written)?;
+    Ok(if is_unread { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 }
 
 /// Puts bytes on standard output as they are.

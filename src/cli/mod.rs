@@ -22,6 +22,7 @@ mod filter;
 mod healthcheck;
 mod heap;
 pub mod init;
+mod listening;
 mod man;
 mod pause;
 mod presets;
@@ -29,14 +30,17 @@ mod preview;
 mod progress;
 mod replay;
 mod sample;
+mod screen;
 mod send;
 mod serve;
 mod status;
 mod store;
 mod supervision;
 mod table;
+mod tail;
 mod test;
 mod text;
+mod top;
 
 use std::{
     ffi::OsString,
@@ -130,6 +134,10 @@ enum Command {
     Dead(dead::DeadCommand),
     /// Send events again, or to where today's routes would send them. Asks first.
     Replay(replay::ReplayArgs),
+    /// Watch rates, backlog and destinations on a screen, until `q`.
+    Top(top::TopArgs),
+    /// Watch what happens, as it happens, until Ctrl-C.
+    Tail(tail::TailArgs),
     /// Hold all deliveries to a destination, also over restarts. Its events are still taken and kept.
     Pause(pause::PauseArgs),
     /// Let a paused or stopped destination go on.
@@ -239,6 +247,8 @@ async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Calls(args) => calls::run(args, session).await,
         Command::Deliveries(args) => deliveries::run(args, session).await,
         Command::Dead(command) => dead::run(command, session).await,
+        Command::Top(args) => top::run(args, session).await,
+        Command::Tail(args) => tail::run(args, session).await,
         Command::Replay(args) => replay::run(args, session).await,
         Command::Pause(args) => pause::pause(args, session).await,
         Command::Resume(args) => pause::resume(args, session).await,

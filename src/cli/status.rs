@@ -48,7 +48,8 @@ pub(super) fn readiness(readiness: &ReadinessView, colour: Colour) -> String {
     Tone::Bad.paint(&format!("not ready: {}", reasons.join("; ")), colour)
 }
 
-fn queue(status: &StatusView) -> String {
+/// What is kept, in a line.
+pub(super) fn queue(status: &StatusView) -> String {
     let queue = &status.queue;
     let mut parts = vec![
         format!("{} kept ({})", count(queue.events, "event", "events"), disk(queue)),
@@ -94,6 +95,7 @@ fn destinations(views: &[DestinationView], now: Timestamp) -> Table {
         ("IN FLIGHT", Side::Right),
         ("DEAD", Side::Right),
         ("OLDEST", Side::Right),
+        ("DRAINED IN", Side::Right),
     ]);
     for view in views {
         let dead = if view.dead > 0 { Tone::Bad } else { Tone::Plain };
@@ -104,13 +106,19 @@ fn destinations(views: &[DestinationView], now: Timestamp) -> Table {
             grouped(view.in_flight).into(),
             Cell(dead, grouped(view.dead)),
             view.oldest.map_or_else(|| "-".to_owned(), |oldest| age(now, oldest)).into(),
+            drained_in(view).into(),
         ]);
     }
     table
 }
 
+/// How long until nothing waits, as far as anybody can say.
+pub(super) fn drained_in(view: &DestinationView) -> String {
+    view.drain_seconds.map_or_else(|| "-".to_owned(), |left| span(Duration::from_secs(left)))
+}
+
 /// A condition in its tone.
-fn condition(condition: ConditionName) -> Cell {
+pub(super) fn condition(condition: ConditionName) -> Cell {
     let (tone, word) = match condition {
         ConditionName::Flowing => (Tone::Good, "flowing"),
         ConditionName::Tripped => (Tone::Warning, "tripped"),
@@ -123,7 +131,7 @@ fn condition(condition: ConditionName) -> Cell {
 }
 
 /// What holds a destination back, and what a person can do.
-fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
+pub(super) fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
     let name = &view.name;
     let since = view.since.map_or_else(String::new, |since| format!(" for {}", age(now, since)));
     let reason = view.reason.as_deref().filter(|reason| !reason.is_empty());
@@ -166,6 +174,10 @@ mod tests {
             dead: 0,
             expired: 0,
             oldest: None,
+            attempts_total: 0,
+            delivered_total: 0,
+            failed_total: 0,
+            drain_seconds: None,
         }
     }
 
@@ -179,6 +191,7 @@ mod tests {
             in_flight: 1,
             dead: 2,
             oldest: Some(Timestamp::from_millis(700_000)),
+            drain_seconds: Some(600),
             ..destination("billing", ConditionName::Tripped)
         };
         let status = StatusView {
@@ -199,14 +212,18 @@ mod tests {
                 damaged_events: 2,
                 disk_full_in_seconds: Some(5 * 86_400),
             },
+            accepted_total: 1_300,
+            attempts_total: 100,
+            delivered_total: 90,
+            failed_total: 10,
             destinations: vec![destination("crm", ConditionName::Flowing), failing],
         };
         let wanted = r"atoms-relay 0.1.0, ready, up 16m
 1 event kept (2.0 KiB on disk, 3.0 GiB free, full in about 5d at this rate), 1,204 waiting, 2 dead letters, 3 in quarantine
 
-DESTINATION  CONDITION  WAITING  IN FLIGHT  DEAD  OLDEST
-crm          flowing          0          0     0       -
-billing      tripped      1,204          1     2      5m
+DESTINATION  CONDITION  WAITING  IN FLIGHT  DEAD  OLDEST  DRAINED IN
+crm          flowing          0          0     0       -           -
+billing      tripped      1,204          1     2      5m         10m
 
 The disk has damaged the queue: 1 damaged place (512 B), 2 events unreadable. See `atoms-relay store verify`.
 billing has been failing for 4m: answered 503\u{1b}[2J, next try in 12s.";

@@ -25,6 +25,7 @@ use super::{
     notices,
     planner::{self, Draws, Planner},
     pulse::Heart,
+    tell::Teller,
 };
 use crate::{
     breaker::{Breaker, Condition},
@@ -92,6 +93,7 @@ pub(super) struct Lane {
     draw: Hand<Vec<Permit>>,
     /// Drawn, for attempts that haven't begun.
     permits: Vec<Permit>,
+    teller: Teller,
     stopping: Stopping,
 }
 
@@ -120,6 +122,7 @@ impl Lane {
             wake: around.store.wake(&around.name),
             planner: Planner::new(terms(&destination)),
             attempts: Attempts::new(way(&destination, &around)),
+            teller: Teller::new(around.metrics.feed().clone()),
             around,
             destination,
             following,
@@ -137,6 +140,7 @@ impl Lane {
         loop {
             let moment = self.moment();
             count::input(&self.around.metrics, &input, moment.now);
+            self.teller.input(&input, moment.now);
             for action in self.planner.apply(input, &moment) {
                 self.perform(action);
             }
@@ -153,8 +157,9 @@ impl Lane {
         Moment { now: self.around.clock.now(), pause: self.around.store.pause_of(&self.around.name) }
     }
 
-    fn publish(&self, moment: &Moment) {
+    fn publish(&mut self, moment: &Moment) {
         let condition = self.planner.condition(moment.now);
+        self.teller.condition(&self.around.name, &condition, moment.pause.as_ref());
         self.around.condition.send_if_modified(|shown| {
             let is_new = *shown != condition;
             *shown = condition;

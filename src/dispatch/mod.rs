@@ -22,6 +22,7 @@ mod messages;
 mod notices;
 mod planner;
 mod pulse;
+mod tell;
 
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
 

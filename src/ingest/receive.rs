@@ -22,7 +22,7 @@ use super::{
 use crate::{
     clock,
     store::{Acceptance, StoreError},
-    telemetry::SourceMetrics,
+    telemetry::{Happening, SourceMetrics},
 };
 
 /// How long to wait before the store is asked again that had no room. Room comes when somebody makes some, or when a
@@ -115,8 +115,10 @@ impl Ingest {
         loop {
             let event = receipt.event(&setup.routes);
             let kind = Kind::of(&event);
+            let metrics = setup.counts.of(&receipt.source);
+            let news = metrics.feed().is_heard().then(|| Happening::accepted(&event));
             match self.store.accept(event).await {
-                Ok(acceptance) => return Ok(stored(receipt, &kind, acceptance, setup.counts.of(&receipt.source))),
+                Ok(acceptance) => return Ok(stored(receipt, &kind, acceptance, news, metrics)),
                 Err(StoreError::DiskFull(_)) if Instant::now() + RETRY_PAUSE < deadline => sleep(RETRY_PAUSE).await,
                 Err(error) => return Err(error.into()),
             }
@@ -124,8 +126,14 @@ impl Ingest {
     }
 }
 
-/// The answer to an event that is stored now, counted.
-fn stored(receipt: &Receipt, kind: &Kind, acceptance: Acceptance, metrics: &SourceMetrics) -> Answer {
+/// The answer to an event that is stored now, counted and told.
+fn stored(
+    receipt: &Receipt,
+    kind: &Kind,
+    acceptance: Acceptance,
+    news: Option<Happening>,
+    metrics: &SourceMetrics,
+) -> Answer {
     match acceptance {
         // An attempt that failed may have stored it all the same: then it is the first.
         Acceptance::Duplicate(first) if first != receipt.id => {
@@ -134,6 +142,9 @@ fn stored(receipt: &Receipt, kind: &Kind, acceptance: Acceptance, metrics: &Sour
         }
         Acceptance::Created | Acceptance::Duplicate(_) => {
             kind.count(metrics);
+            if let Some(news) = news {
+                metrics.feed().tell(news);
+            }
             match kind {
                 Kind::Readable { .. } => Answer::Accepted(receipt.id),
                 Kind::Quarantined => Answer::Quarantined(receipt.id),

@@ -14,6 +14,7 @@ use atoms_relay::{
             disk::{Disk, RealDisk},
         },
     },
+    telemetry::Metrics,
     verify::Verifier,
 };
 use http::HeaderName;
@@ -40,6 +41,7 @@ const MIN_FREE_DISK: u64 = 1024 * 1024;
 pub struct Receiver {
     pub address: SocketAddr,
     pub store: Arc<dyn Store>,
+    pub metrics: Arc<Metrics>,
     directory: TempDir,
     stop: CancellationToken,
     serving: JoinSet<()>,
@@ -72,11 +74,12 @@ impl Receiver {
         adjust(&mut settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let ingest =
-            Ingest::new(settings, sources(), Arc::new(routes()), Arc::clone(&store), Clock::system(), metrics());
+        let metrics = metrics();
+        let counted = Arc::clone(&metrics);
+        let ingest = Ingest::new(settings, sources(), Arc::new(routes()), Arc::clone(&store), Clock::system(), counted);
         let mut serving = JoinSet::new();
         serving.spawn(ingest::serve(Listener::plain(listener), Arc::new(ingest), stop.clone()));
-        Self { address, store, directory, stop, serving }
+        Self { address, store, metrics, directory, stop, serving }
     }
 
     /// Wants it to stop, but doesn't wait for that.

@@ -16,5 +16,6 @@ mod openapi;
 mod past;
 mod site;
 mod stopped_queue;
+mod stream;
 mod walk;
 mod window;

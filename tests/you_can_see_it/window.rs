@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    fixtures, metrics,
+    fixtures,
     receiver::{DESTINATION, Receiver},
     wire::{Answer, Request},
     within,
@@ -95,7 +95,8 @@ impl Window {
             stopping: stopping.clone(),
         };
         let trail = Arc::new(Trail::open(folder.path()).unwrap().0);
-        let admin = Arc::new(Admin::new(Arc::clone(&receiver.store), clock, controls, metrics(), guard, trail));
+        let (store, metrics) = (Arc::clone(&receiver.store), Arc::clone(&receiver.metrics));
+        let admin = Arc::new(Admin::new(store, clock, controls, metrics, guard, trail));
         let mut serving = JoinSet::new();
         serving.spawn(admin::serve(listener, admin, CancellationToken::new()));
         Self { receiver, address, stopping, conditions, resumed, routes, folder, _serving: serving }

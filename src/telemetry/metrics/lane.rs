@@ -11,7 +11,10 @@ use super::{
     Durations, Labels,
     split::{Split, Word},
 };
-use crate::model::{DeadReason, EventId};
+use crate::{
+    model::{DeadReason, EventId},
+    telemetry::Feed,
+};
 
 /// An attempt: some milliseconds in the same house, up to the longest time-outs that make sense.
 const ATTEMPT_BOUNDS: &[f64] =
@@ -107,16 +110,18 @@ pub(super) struct LaneFamilies {
     end_to_end: Family<Labels<1>, Durations, fn() -> Durations>,
     dead: Family<Labels<2>, Counter>,
     expired: Family<Labels<1>, Counter>,
+    feed: Feed,
 }
 
 impl LaneFamilies {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Registry, feed: Feed) -> Self {
         let families = Self {
             attempts: Family::default(),
             durations: Family::new_with_constructor(|| Durations::within(ATTEMPT_BOUNDS)),
             end_to_end: Family::new_with_constructor(|| Durations::within(END_TO_END_BOUNDS)),
             dead: Family::default(),
             expired: Family::default(),
+            feed,
         };
         registry.register("delivery_attempts", "Attempts that are over, by how they ended", families.attempts.clone());
         let help = "Deliveries that were given up, by reason";
@@ -139,6 +144,7 @@ impl LaneFamilies {
             end_to_end: self.end_to_end.get_or_create_owned(&alone),
             dead: Split::new(&self.dead, of, "reason", &DEAD_REASONS),
             expired: self.expired.get_or_create_owned(&alone),
+            feed: self.feed.clone(),
         }
     }
 }
@@ -151,6 +157,7 @@ pub struct LaneMetrics {
     end_to_end: Durations,
     dead: Split<DeadReason>,
     expired: Counter,
+    feed: Feed,
 }
 
 impl LaneMetrics {
@@ -177,6 +184,12 @@ impl LaneMetrics {
         self.attempts.expected()
             - self.attempts.counted(AttemptEnd::Delivered)
             - self.attempts.counted(AttemptEnd::Interrupted)
+    }
+
+    /// Where it is told what becomes of deliveries.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// A delivery was given up.

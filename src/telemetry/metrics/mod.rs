@@ -27,7 +27,10 @@ use prometheus_client::{
 };
 
 use self::{lane::LaneFamilies, source::SourceFamilies};
-use crate::model::{Name, Timestamp};
+use crate::{
+    model::{Name, Timestamp},
+    telemetry::Feed,
+};
 
 pub use certificate::CertificateMetrics;
 pub use durations::Durations;
@@ -56,6 +59,7 @@ pub struct Metrics {
     lanes: LaneFamilies,
     certificate: CertificateMetrics,
     syncs: Durations,
+    feed: Feed,
     started_at: Timestamp,
 }
 
@@ -65,12 +69,14 @@ impl Metrics {
     pub fn new(started_at: Timestamp) -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register("build", "Which relay this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        let (sources, lanes) = (SourceFamilies::register(&mut registry), LaneFamilies::register(&mut registry));
+        let feed = Feed::new();
+        let sources = SourceFamilies::register(&mut registry, feed.clone());
+        let lanes = LaneFamilies::register(&mut registry, feed.clone());
         let certificate = CertificateMetrics::register(&mut registry);
         let syncs = Durations::within(SYNC_BOUNDS);
         let help = "How long the disk took to make a batch of the queue's records durable";
         registry.register_with_unit("store_sync_duration", help, Unit::Seconds, syncs.clone());
-        Self { registry, sources, lanes, certificate, syncs, started_at }
+        Self { registry, sources, lanes, certificate, syncs, feed, started_at }
     }
 
     /// The series of a source.
@@ -95,6 +101,12 @@ impl Metrics {
     #[must_use]
     pub fn lane(&self, destination: &Name) -> LaneMetrics {
         self.lanes.of(destination.as_str())
+    }
+
+    /// Where it is told what happens, as it happens.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// Where the store notes how long its syncs take.

@@ -11,7 +11,7 @@ use super::{
     Durations, Labels,
     split::{Split, Word},
 };
-use crate::model::EventId;
+use crate::{model::EventId, telemetry::Feed};
 
 /// A request: a millisecond where the disk is fast, up to the 30 s after which Atoms gives up.
 const REQUEST_BOUNDS: &[f64] =
@@ -98,10 +98,11 @@ pub(super) struct SourceFamilies {
     unrouted: Family<Labels<1>, Counter>,
     /// Events of all sources and types, readable or not.
     stored: Counter,
+    feed: Feed,
 }
 
 impl SourceFamilies {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Registry, feed: Feed) -> Self {
         let families = Self {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Durations::within(REQUEST_BOUNDS)),
@@ -112,6 +113,7 @@ impl SourceFamilies {
             quarantined: Family::default(),
             unrouted: Family::default(),
             stored: Counter::default(),
+            feed,
         };
         let help = "Requests that came in, by the status of their answer";
         registry.register("ingest_requests", help, families.requests.clone());
@@ -149,6 +151,7 @@ impl SourceFamilies {
             quarantined: self.quarantined.get_or_create_owned(&alone),
             unrouted: self.unrouted.get_or_create_owned(&alone),
             stored: self.stored.clone(),
+            feed: self.feed.clone(),
         }
     }
 }
@@ -165,6 +168,7 @@ pub struct SourceMetrics {
     quarantined: Counter,
     unrouted: Counter,
     stored: Counter,
+    feed: Feed,
 }
 
 impl SourceMetrics {
@@ -202,6 +206,12 @@ impl SourceMetrics {
         let known = EVENT_TYPES.into_iter().find(|known| *known == event_type);
         self.accepted.count(known.unwrap_or(OTHER_TYPE));
         self.stored.inc();
+    }
+
+    /// Where it is told that its event is stored.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// Its event was stored already.

@@ -85,6 +85,7 @@ impl Limit {
         if entered.success() { Self::Group(group) } else { Self::data("nobody may enter it") }
     }
 
+    #[expect(clippy::print_stdout, reason = "cargo shows it with --nocapture, and when the test fails")]
     fn data(why: &str) -> Self {
         println!("memory_limit: no control group can be used here ({why}): the data of the process is limited instead");
         Self::Data

@@ -1,7 +1,7 @@
 //! Who may look in: every route of the admin listener, with and without its token, under its own name and another, from its
 //! own pages and from other sites. The routes are those that the listener names itself.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Stdio};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use atoms_relay::{admin::Guard, clock::Clock};
 use serde_json::Value;
@@ -162,8 +162,9 @@ async fn a_relay_is_looked_after_through_a_socket_that_goes_with_it() {
     let killed = site.serve().await;
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
     assert!(run(&format!("{admin} status")).await.ok().contains("crm"));
-    drop(killed);
-    let relay = site.serve_logging("error", Stdio::inherit()).await;
+    killed.kill().await;
+    assert!(fs::exists(&socket).unwrap(), "a kill leaves it behind");
+    let relay = site.serve().await;
     assert!(run(&format!("{admin} status")).await.ok().contains("crm"));
     assert_eq!(relay.stop().await.code(), Some(0));
     assert!(!fs::exists(&socket).unwrap());

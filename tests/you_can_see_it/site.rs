@@ -119,6 +119,11 @@ impl Process {
         eventually(what, async || Some(self.run(query).await).filter(|found| !found.is_empty())).await
     }
 
+    /// Kills it, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        within("the end", self.child.kill()).await.unwrap();
+    }
+
     /// Asks it to stop, as a service manager does.
     pub(crate) async fn stop(mut self) -> ExitStatus {
         let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();

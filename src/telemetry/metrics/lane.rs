@@ -181,9 +181,8 @@ impl LaneMetrics {
     /// Attempts that did not, since the start, without those that a stop of the relay cut short.
     #[must_use]
     pub fn total_failed(&self) -> u64 {
-        self.attempts.expected()
-            - self.attempts.counted(AttemptEnd::Delivered)
-            - self.attempts.counted(AttemptEnd::Interrupted)
+        let is_failure = |end: &AttemptEnd| !matches!(end, AttemptEnd::Delivered | AttemptEnd::Interrupted);
+        ENDS.into_iter().filter(is_failure).map(|end| self.attempts.counted(end)).sum()
     }
 
     /// Where it is told what becomes of deliveries.

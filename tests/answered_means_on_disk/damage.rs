@@ -16,6 +16,8 @@ use atoms_relay::{
     },
 };
 
+use tokio::task::JoinSet;
+
 use crate::{
     bench::{Bench, DAY, LEASE, claim_one, everything, name, open, settlement, wait_until_left},
     sim_disk::SimDisk,
@@ -396,25 +398,33 @@ async fn whatever_a_crash_leaves_of_two_indexes_nothing_is_lost_and_nothing_stay
     }
 }
 
+/// Events that leave an index large enough to see it: sled's files begin with more than a megabyte.
+const MANY: u32 = 6_000;
+
 #[tokio::test]
 async fn an_index_that_a_backlog_has_left_large_becomes_small_while_the_store_runs() {
     let bench = Bench::new();
-    let store = open(&Options { index_floor: 0, ..bench.options() }).unwrap();
-    for number in 0..1_000 {
-        store.accept(bench.event(number, &["crm"])).await.unwrap();
+    let store = Arc::new(open(&Options { index_floor: 0, ..bench.options() }).unwrap());
+    for group in 0..MANY / 200 {
+        let mut accepts = JoinSet::new();
+        for number in 200 * group..200 * (group + 1) {
+            let (store, event) = (Arc::clone(&store), bench.event(number, &["crm"]));
+            accepts.spawn(async move { store.accept(event).await.unwrap() });
+        }
+        accepts.join_all().await;
     }
     let size = || -> u64 {
         let files = fs::read_dir(bench.path().join("index")).unwrap().map(|file| file.unwrap().metadata().unwrap());
         files.filter(fs::Metadata::is_file).map(|file| file.len()).sum()
     };
     let deliveries =
-        (0..1_000).map(|number| DeliveryId { event: bench.event(number, &[]).event.id, destination: name("crm") });
+        (0..MANY).map(|number| DeliveryId { event: bench.event(number, &[]).event.id, destination: name("crm") });
     store.discard(deliveries.collect()).await.unwrap();
     bench.pass(70 * DAY);
     let before = size();
     store.tidy().await.unwrap();
     assert!(size() < before / 2, "{} of {before} bytes", size());
-    let event = bench.event(1_000, &["crm"]);
+    let event = bench.event(MANY, &["crm"]);
     store.accept(event.clone()).await.unwrap();
     store.close().await.unwrap();
     drop(store);

@@ -7,7 +7,7 @@ use std::{
     ops::{Bound, ControlFlow},
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{RecvTimeoutError, Sender},
     },
@@ -35,6 +35,8 @@ use crate::{clock::Clock, model::EventId, store::StoreError};
 const TICK: Duration = Duration::from_secs(1);
 /// Events purged or carried in one command: small enough that accepts wait for a few milliseconds at most.
 const SLICE: usize = 128;
+/// Events that are forgotten before their segments are given back: three or four segments of usual events.
+const STRETCH: usize = 40_000;
 /// Events that a minute's round looks at although they haven't expired: they wait, or are dead letters. There may be millions,
 /// and to go through all of them each time would take as much time and memory as the work itself.
 const MAX_IN_VAIN: usize = 20_000;
@@ -125,16 +127,23 @@ impl Housekeeping {
     /// Forgets what the journal has brought back: it still has what the index had forgotten, and says nothing of that.
     fn forget_again(&self) {
         let _alone = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        let forgotten = self.purge(usize::MAX).and_then(|()| self.forget());
+        let forgotten = self.purge_all().and_then(|()| self.forget());
         if self.judge(forgotten).is_break() {
             tracing::warn!("what is past its retention may be seen again until the next round of housekeeping");
         }
     }
 
+    fn purge_all(&self) -> Result<(), HousekeepingError> {
+        while self.purge(usize::MAX)? {}
+        Ok(())
+    }
+
     /// Everything once, as far as that takes no more than looking at `patience` events that haven't expired.
     pub(super) fn round(&self, patience: usize) -> Result<(), HousekeepingError> {
         let _alone = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        self.purge(patience)?;
+        while self.purge(patience)? {
+            self.reclaim()?;
+        }
         self.forget()?;
         self.ask(|reply| Command::Roll(self.retention.delivered / SEGMENT_AGES_PER_RETENTION, reply))?;
         self.reclaim()?;
@@ -177,31 +186,40 @@ impl Housekeeping {
         }
     }
 
-    /// Forgets the events that have expired, the oldest first. After `patience` with others the next round goes on from there.
-    fn purge(&self, patience: usize) -> Result<(), HousekeepingError> {
+    /// Forgets a stretch of the events that have expired, the oldest first. Returns whether there may be more; after `patience`
+    /// with others the next round goes on from there.
+    fn purge(&self, patience: usize) -> Result<bool, HousekeepingError> {
         let now = self.clock.now();
-        let end = EventId::lowest_at(self.retention.received_before_to_expire(now));
-        let start = self.purged_to.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let start = self.purged_to().take();
         let from = start.map_or(Bound::Unbounded, |start| Bound::Included(start.as_bytes().to_vec()));
-        let (mut expired, mut in_vain) = (Vec::new(), 0);
+        let end = EventId::lowest_at(self.retention.received_before_to_expire(now));
+        let (mut expired, mut found, mut in_vain) = (Vec::new(), 0, 0);
         for item in self.reader.index.scan(Table::Event, (from, before(end).1)) {
             let (key, value) = item?;
             let entry = super::index::decode(&value)?;
             let Some(event) = event_at_end(&key) else { continue };
+            if in_vain >= patience || found >= STRETCH || self.is_stopping() {
+                *self.purged_to() = Some(event);
+                break;
+            }
             if self.retention.is_expired(event, &entry, now) {
                 expired.push(event);
+                found += 1;
             } else {
                 in_vain += 1;
-            }
-            if in_vain >= patience || self.is_stopping() {
-                *self.purged_to.lock().unwrap_or_else(PoisonError::into_inner) = Some(event);
-                break;
             }
             if expired.len() >= SLICE {
                 self.ask(|reply| Command::Purge(std::mem::take(&mut expired), reply))?;
             }
         }
-        Ok(self.ask(|reply| Command::Purge(expired, reply))?)
+        self.ask(|reply| Command::Purge(expired, reply))?;
+        // At the end of a search that didn't begin at the start, what lies before is next.
+        let is_interrupted = self.purged_to().is_some();
+        Ok(if is_interrupted { found >= STRETCH && !self.is_stopping() } else { start.is_some() })
+    }
+
+    fn purged_to(&self) -> MutexGuard<'_, Option<EventId>> {
+        self.purged_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget(&self) -> Result<(), HousekeepingError> {

@@ -26,6 +26,7 @@
 //! | `ballast` | room to start in when the disk is full: [`ballast`] | written again |
 //! | `lock` | who uses all this: [`mod@lock`] | created again |
 //! | `index.set-aside/` | an index that wasn't believed | nothing |
+//! | `index.new/`, `index.old/` | a smaller copy of the index, and what it replaces: [`index`] | nothing |
 //!
 //! # Invariants
 //!

@@ -77,7 +77,6 @@ const ROOMS: &[Room] = &[
         Composition,
         &[
             "admin",
-            "alert",
             "alerts",
             "audit",
             "auth",

@@ -26,6 +26,7 @@ pub(super) enum Change {
     Replay,
     Discard,
     TestAlert,
+    Reload,
 }
 
 impl Admin {
@@ -45,6 +46,10 @@ impl Admin {
             Change::Replay => {
                 let done = self.replay(sent.json()?).await?;
                 replayed(&done)
+            }
+            Change::Reload => {
+                let Nothing {} = sent.json()?;
+                self.reload().await
             }
             Change::Discard => {
                 let done = self.apply(Action::Discard, sent.json()?).await?;

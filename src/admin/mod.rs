@@ -12,6 +12,7 @@ mod answer;
 mod body;
 mod calls;
 mod change;
+mod configuration;
 mod drain;
 mod guard;
 mod history;
@@ -32,14 +33,18 @@ pub mod view;
 
 use std::{
     collections::BTreeMap,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{drain::Drain, view::DestinationView};
+use self::{
+    drain::Drain,
+    view::{ConfigView, DestinationView, ReloadView},
+};
 pub use self::{guard::Guard, listener::Listener, server::serve};
 use crate::{
     audit::Trail,
@@ -57,13 +62,25 @@ pub struct Admin {
     clock: Clock,
     controls: Controls,
     metrics: Arc<Metrics>,
-    guard: Guard,
+    guard: watch::Sender<Guard>,
     trail: Arc<Trail>,
     history: Mutex<History>,
     started_at: Timestamp,
     /// A place for each that listens to the stream.
     streams: Arc<Semaphore>,
     drain: Mutex<Drain>,
+}
+
+/// The config while it is being read again.
+pub type Reloading = Pin<Box<dyn Future<Output = Result<ReloadView, NotReloaded>> + Send>>;
+
+/// Why the config stays what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotReloaded {
+    /// It is wrong in this way, in lines for people.
+    Refused(String),
+    /// Nobody reads it now, for this reason.
+    Unread(&'static str),
 }
 
 /// How the admin listener reaches the running relay.
@@ -76,6 +93,10 @@ pub struct Controls {
     pub resume: Box<dyn Fn(&Name) + Send + Sync>,
     /// A test alert, and the destinations that get it; `None` when the config has no `[alerts]`.
     pub test_alert: Box<dyn Fn() -> Option<(Bytes, Vec<Name>)> + Send + Sync>,
+    /// The config as it runs.
+    pub config: Box<dyn Fn() -> ConfigView + Send + Sync>,
+    /// Reads the config again.
+    pub reload: Box<dyn Fn() -> Reloading + Send + Sync>,
     /// Cancelled when the relay begins to stop: it is not ready any more, but still answers questions.
     pub stopping: CancellationToken,
 }
@@ -93,7 +114,7 @@ impl Admin {
         trail: Arc<Trail>,
     ) -> Self {
         let started_at = clock.now();
-        let streams = Arc::new(Semaphore::new(stream::MAX_STREAMS));
+        let (guard, streams) = (watch::Sender::new(guard), Arc::new(Semaphore::new(stream::MAX_STREAMS)));
         Self {
             store,
             clock,
@@ -115,6 +136,11 @@ impl Admin {
 
     fn drain(&self) -> MutexGuard<'_, Drain> {
         self.drain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets those in from now on whom `guard` lets in.
+    pub fn change_guard(&self, guard: Guard) {
+        self.guard.send_replace(guard);
     }
 
     /// Every configured destination, and those that still have something in the store though the config doesn't name

@@ -30,6 +30,7 @@ pub(super) enum Read {
     Metrics,
     OpenApi,
     Status,
+    Config,
     Destinations,
     History,
     Events,
@@ -54,6 +55,7 @@ impl Admin {
             Read::Metrics => self.show_metrics(&asked.headers).await,
             Read::OpenApi => json(StatusCode::OK, &openapi::document()),
             Read::Status => json(StatusCode::OK, &self.status()),
+            Read::Config => self.show_config(),
             Read::Destinations => json(StatusCode::OK, &PageView { items: self.destinations(), next: None }),
             Read::History => self.show_history(),
             Read::Events => self.list_events(&asked.query).await,
@@ -90,6 +92,7 @@ impl Admin {
             now: self.clock.now(),
             started_at: self.started_at,
             readiness: self.readiness(),
+            config: (self.controls.config)().into(),
             queue: QueueView {
                 events: stats.events,
                 unrouted: stats.unrouted,

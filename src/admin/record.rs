@@ -54,7 +54,8 @@ impl Admin {
     pub(super) fn actor(&self, headers: &HeaderMap, caller: Caller) -> Actor {
         let name =
             headers.get(USER).and_then(|name| name.to_str().ok()).map(|name| name.chars().take(MAX_NAME).collect());
-        let via = if self.guard.wants_token() { format!("{caller} with the token") } else { caller.to_string() };
+        let via =
+            if self.guard.borrow().wants_token() { format!("{caller} with the token") } else { caller.to_string() };
         Actor { who: name, via }
     }
 

@@ -49,7 +49,7 @@ impl Admin {
     async fn try_answer(self: &Arc<Self>, request: Request<Incoming>, caller: Caller) -> Result<Answer, Problem> {
         let (head, body) = request.into_parts();
         let (route, named) = Route::of(&head.method, head.uri.path())?;
-        self.guard.check(&head.headers, caller, route.access)?;
+        self.guard.borrow().check(&head.headers, caller, route.access)?;
         let query = Query::parse(head.uri.query(), route.parameters)?;
         let actor = self.actor(&head.headers, caller);
         let asked = Asked { named: Named(named), query, headers: head.headers, actor };

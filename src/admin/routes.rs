@@ -18,8 +18,9 @@ use super::{
     },
     read::Read,
     view::{
-        AuditView, CallSummaryView, CallView, ChangedView, DeadLetterView, DeliveryView, DestinationView, EventView,
-        HistoryView, PageView, PauseRequest, ReadinessView, ReplayRequest, ReplayedView, SelectionRequest, StatusView,
+        AuditView, CallSummaryView, CallView, ChangedView, ConfigView, DeadLetterView, DeliveryView, DestinationView,
+        EventView, HistoryView, PageView, PauseRequest, ReadinessView, ReloadView, ReplayRequest, ReplayedView,
+        SelectionRequest, StatusView,
     },
 };
 
@@ -32,6 +33,12 @@ pub(super) const ROUTES: &[Route] = &[
     Route::read("/metrics", Read::Metrics, "The metrics, as OpenMetrics or in Prometheus' older format", TEXT),
     Route::read("/api/v1/openapi.json", Read::OpenApi, "This document", json::<Map<String, Value>>()),
     Route::read("/api/v1/status", Read::Status, "How the relay and its destinations are", json::<StatusView>()),
+    Route::read("/api/v1/config", Read::Config, "The config as it runs, without its secrets", json::<ConfigView>()),
+    Route::change::<Nothing, ReloadView>(
+        "/api/v1/reload",
+        Change::Reload,
+        "Reads the config again, all of it or nothing",
+    ),
     Route::read(
         "/api/v1/destinations",
         Read::Destinations,

@@ -6,12 +6,14 @@
 mod call;
 mod news;
 mod replay;
+mod config;
 
 use std::{fmt, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::config::{ConfigStatusView, ConfigView, LastReloadView, ReloadView, SourceChangesView};
 pub use self::{
     call::{CallEventView, CallSummaryView, CallView},
     news::{AttemptNewsView, LaggedView, SettledView},
@@ -58,6 +60,8 @@ pub struct StatusView {
     pub started_at: Timestamp,
     /// Whether it takes events.
     pub readiness: ReadinessView,
+    /// The config that it works by.
+    pub config: ConfigStatusView,
     /// What is kept.
     pub queue: QueueView,
     /// Events that were stored, since the relay started.

@@ -26,7 +26,7 @@ use url::{Position, Url};
 
 use super::{
     failure::{Exit, Failure},
-    text::harmless,
+    text::harmless_lines,
 };
 use crate::admin::view::{PageView, ProblemView, ReadinessView};
 
@@ -301,11 +301,12 @@ impl AdminClient {
         let exit = match status {
             StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => Exit::Data,
             StatusCode::INTERNAL_SERVER_ERROR => Exit::Software,
+            StatusCode::UNPROCESSABLE_ENTITY => Exit::Config,
             _ => Exit::Unavailable,
         };
         match serde_json::from_slice::<ProblemView>(body) {
             Ok(_) if status == StatusCode::UNAUTHORIZED => self.locked_out(),
-            Ok(problem) => Failure::new(exit, harmless(&problem.detail)),
+            Ok(problem) => Failure::new(exit, harmless_lines(&problem.detail)),
             Err(_) => self.unavailable(&format!("{status}, and not in the words of a relay")),
         }
     }

@@ -54,6 +54,11 @@ pub fn check(given: Option<&Path>) -> Checked {
 }
 
 impl Checked {
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether the relay can run with it.
     #[must_use]
     pub fn is_usable(&self) -> bool {
@@ -74,7 +79,7 @@ impl Checked {
         match &self.result {
             Ok(config) => config.warnings.render(colour),
             Err(LoadError::Invalid(problems)) => problems.render(colour),
-            Err(error) => format!("{}\n{}\n", with_causes(error), advice_for(error)),
+            Err(error) => format!("{}\n{}\n", error.with_cause(), error.advice()),
         }
     }
 
@@ -103,22 +108,6 @@ impl Checked {
         };
         problems.extend(concern.map(|concern| Entry::of_certificate(&self.path, concern)));
         Report { file: self.path.display().to_string(), usable: self.is_usable(), problems }
-    }
-}
-
-fn with_causes(error: &LoadError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
-}
-
-fn advice_for(error: &LoadError) -> &'static str {
-    match error {
-        LoadError::Missing { .. } => "`atoms-relay init` writes one; `--config FILE` names another place.",
-        LoadError::Unreadable { .. } => "The user that runs the relay has to be able to read it.",
-        LoadError::NotText { .. } => "Save it as UTF-8.",
-        LoadError::Invalid(_) => "",
     }
 }
 
@@ -229,8 +218,8 @@ impl Entry {
             line,
             column: None,
             severity: Severity::Error.to_string(),
-            message: with_causes(error),
-            help: Some(advice_for(error).to_owned()),
+            message: error.with_cause(),
+            help: Some(error.advice().to_owned()),
         }
     }
 }

@@ -28,6 +28,7 @@ mod pause;
 mod presets;
 mod preview;
 mod progress;
+mod reload;
 mod replay;
 mod sample;
 mod screen;
@@ -147,6 +148,8 @@ enum Command {
     Alerts(alerts::AlertsCommand),
     /// List who changed what on a running relay, newest first, or check that list.
     Audit(audit::AuditArgs),
+    /// Let a running relay read its configuration again: all of it, or nothing when it has mistakes.
+    Reload,
     /// Look after the queue of a relay that doesn't run.
     Store(store::StoreArgs),
     /// Ask whether a running relay takes events. It ends with 0 if so, with 69 if not.
@@ -181,18 +184,24 @@ impl Session {
     /// The configuration; what is wrong with it has been said when there is none. Its warnings are for `check` and `serve`
     /// to show.
     fn config(&self) -> Result<Config, Failure> {
+        self.config_file().map(|(_, config)| config)
+    }
+
+    /// The same, with the file that it was read from.
+    fn config_file(&self) -> Result<(PathBuf, Config), Failure> {
         usable(self.config.as_deref())
     }
 }
 
 /// The configuration at `path`, or at a default path; what is wrong with it has been said when it is none.
-fn usable(path: Option<&Path>) -> Result<Config, Failure> {
+fn usable(path: Option<&Path>) -> Result<(PathBuf, Config), Failure> {
     let checked = check::check(path);
-    let remarks = checked.remarks(colour_of(&std::io::stderr()));
-    checked.into_config().map_err(|exit| {
+    let (path, remarks) = (checked.path().to_owned(), checked.remarks(colour_of(&std::io::stderr())));
+    let config = checked.into_config().map_err(|exit| {
         remark(remarks.trim_end());
         Failure::told(exit)
-    })
+    })?;
+    Ok((path, config))
 }
 
 /// Runs the command that `arguments` (the program's name first) ask for.
@@ -254,6 +263,7 @@ async fn perform(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Resume(args) => pause::resume(args, session).await,
         Command::Alerts(command) => alerts::run(command, session).await,
         Command::Audit(args) => audit::run(args, session).await,
+        Command::Reload => reload::run(session).await,
         Command::Store(args) => store::run(args, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Completions(args) => completions::run(&args),

@@ -1,6 +1,6 @@
 //! `serve`: the relay itself, from its configuration to a graceful end.
 
-use std::{io::IsTerminal, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Args;
 use serde::Serialize;
@@ -18,9 +18,9 @@ use super::{
     table::Tone,
 };
 use crate::{
-    config::{Colour, Config, Endpoint, Environment, ProcessEnvironment},
+    config::{self, Colour, Config, Endpoint, Environment, ProcessEnvironment},
     model::Name,
-    relay::{Relay, StartError},
+    relay::{Relay, Reloader, StartError},
     service::{Inherited, Notifier},
     store::embedded::OpenError,
     telemetry::{self, Level, Paint, Reader},
@@ -64,22 +64,24 @@ struct DestinationView {
 
 /// Runs `serve`.
 pub(super) async fn run(args: ServeArgs, session: &Session) -> Result<(), Failure> {
-    let config = session.config()?;
+    let (path, config) = session.config_file()?;
     let reader = start_logging(args.log.map_or_else(level_of_environment, Ok)?, session);
     warn(&config, reader);
-    let mut signals = Signals::listen()?;
+    let (mut signals, mut hangups) = (Signals::listen()?, listen_for(SignalKind::hangup())?);
     let mut view = StartView::of(&config);
     let (notifier, drain_delay) = (Notifier::of_process(), config.server.drain_delay);
     notifier.status("recovers the queue");
     let inherited = Inherited::take().map_err(|error| Failure::new(Exit::Config, error))?;
-    let relay = Relay::start_on(inherited, config, session.clock.clone()).await.map_err(refused)?;
+    let load = Arc::new(move || config::load(&path));
+    let relay = Relay::start_on(inherited, config, load, session.clock.clone()).await.map_err(refused)?;
     (view.public_address, view.admin_address) = (relay.public_address(), relay.admin_address().clone());
     session.console.show(&view, words)?;
     notifier.ready();
-    let vitals = relay.vitals();
+    let (vitals, reloader) = (relay.vitals(), relay.reloader());
     tokio::select! {
         ended = until_stopped(relay, &mut signals, drain_delay, notifier) => ended,
         never = supervise(&vitals, notifier, &session.clock) => match never {},
+        never = reload_at(&mut hangups, &reloader, notifier) => match never {},
     }
 }
 
@@ -133,6 +135,18 @@ async fn drained(signals: &mut Signals, asked: Asked, drain_delay: Option<Durati
     if !delay.is_zero() {
         tracing::info!("not ready any more: events are taken for {delay:?} still; another signal ends that");
         drop(timeout(delay, signals.next()).await);
+    }
+}
+
+/// Reads the config again at each signal. What comes of it is in the log.
+async fn reload_at(hangups: &mut Signal, reloader: &Reloader, notifier: Notifier) -> Infallible {
+    loop {
+        if hangups.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        notifier.reloading();
+        drop(reloader.reload().await);
+        notifier.ready();
     }
 }
 
@@ -193,13 +207,10 @@ pub(super) enum Asked {
 impl Signals {
     /// From now on such a signal doesn't end the process by itself.
     pub(super) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::new(Exit::Io, format_args!("can't listen for signals: {error}")))
-        };
         Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            leave: listen(SignalKind::user_defined2())?,
+            terminate: listen_for(SignalKind::terminate())?,
+            interrupt: listen_for(SignalKind::interrupt())?,
+            leave: listen_for(SignalKind::user_defined2())?,
         })
     }
 
@@ -211,6 +222,10 @@ impl Signals {
             _ = self.leave.recv() => Asked::ToLeave,
         }
     }
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new(Exit::Io, format_args!("can't listen for signals: {error}")))
 }
 
 impl StartView {

@@ -10,7 +10,7 @@ use super::{
     text::{age, count, grouped, harmless, size, span, until},
 };
 use crate::{
-    admin::view::{ConditionName, DestinationView, QueueView, ReadinessView, StatusView},
+    admin::view::{ConditionName, ConfigStatusView, DestinationView, QueueView, ReadinessView, StatusView},
     config::Colour,
     model::Timestamp,
 };
@@ -25,8 +25,9 @@ pub(super) async fn run(session: &Session) -> Result<(), Failure> {
 }
 
 fn words(status: &StatusView, colour: Colour) -> String {
-    let up = age(status.now, status.started_at);
-    let relay = format!("atoms-relay {}, {}, up {up}", harmless(&status.version), readiness(&status.readiness, colour));
+    let (version, ready) = (harmless(&status.version), readiness(&status.readiness, colour));
+    let (up, config_age) = (age(status.now, status.started_at), age(status.now, status.config.loaded_at));
+    let relay = format!("atoms-relay {version}, {ready}, up {up}, config read {config_age} ago");
     let mut lines = vec![relay, queue(status), String::new()];
     if status.destinations.is_empty() {
         lines.push("No destination is configured: events are kept and go nowhere.".to_owned());
@@ -34,6 +35,7 @@ fn words(status: &StatusView, colour: Colour) -> String {
         lines.push(destinations(&status.destinations, status.now).render(colour));
     }
     lines.extend(damage(&status.queue, colour));
+    lines.extend(config(status, colour));
     lines.extend(status.destinations.iter().filter_map(|destination| advice(destination, status.now)));
     lines.join("\n")
 }
@@ -77,6 +79,19 @@ fn damage(queue: &QueueView, colour: Colour) -> Option<String> {
         size(queue.damaged_bytes)
     );
     Some(Tone::Bad.paint(&what, colour))
+}
+
+/// What the relay doesn't do although the config file says so.
+fn config(status: &StatusView, colour: Colour) -> Vec<String> {
+    let ConfigStatusView { needs_restart, last_reload, .. } = &status.config;
+    let refused = last_reload.as_ref().filter(|reload| !reload.ok).map(|reload| {
+        let (when, why) = (age(status.now, reload.at), harmless(reload.problem.as_deref().unwrap_or_default()));
+        let what = format!("The config was read again {when} ago and not taken: {why}. `atoms-relay check` shows all.");
+        Tone::Bad.paint(&what, colour)
+    });
+    let waits = (!needs_restart.is_empty())
+        .then(|| format!("A restart is needed for what the config says of {}.", needs_restart.join(", ")));
+    refused.into_iter().chain(waits).collect()
 }
 
 fn disk(queue: &QueueView) -> String {
@@ -158,7 +173,10 @@ pub(super) fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Name;
+    use crate::{
+        admin::view::{LastReloadView, QueueView},
+        model::Name,
+    };
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -199,6 +217,16 @@ mod tests {
             now: NOW,
             started_at: Timestamp::EPOCH,
             readiness: ReadinessView { ready: true, checks: Vec::new() },
+            config: ConfigStatusView {
+                loaded_at: Timestamp::from_millis(880_000),
+                needs_restart: vec!["queue.path".into()],
+                last_reload: Some(LastReloadView {
+                    at: Timestamp::from_millis(940_000),
+                    ok: false,
+                    problem: Some("relay.toml:12: [destination.crm] has no key `ulr`".into()),
+                    problems: None,
+                }),
+            },
             queue: QueueView {
                 events: 1,
                 unrouted: 0,
@@ -218,7 +246,7 @@ mod tests {
             failed_total: 10,
             destinations: vec![destination("crm", ConditionName::Flowing), failing],
         };
-        let wanted = r"atoms-relay 0.1.0, ready, up 16m
+        let wanted = r"atoms-relay 0.1.0, ready, up 16m, config read 2m ago
 1 event kept (2.0 KiB on disk, 3.0 GiB free, full in about 5d at this rate), 1,204 waiting, 2 dead letters, 3 in quarantine
 
 DESTINATION  CONDITION  WAITING  IN FLIGHT  DEAD  OLDEST  DRAINED IN
@@ -226,6 +254,8 @@ crm          flowing          0          0     0       -           -
 billing      tripped      1,204          1     2      5m         10m
 
 The disk has damaged the queue: 1 damaged place (512 B), 2 events unreadable. See `atoms-relay store verify`.
+The config was read again 1m ago and not taken: relay.toml:12: [destination.crm] has no key `ulr`. `atoms-relay check` shows all.
+A restart is needed for what the config says of queue.path.
 billing has been failing for 4m: answered 503\u{1b}[2J, next try in 12s.";
         assert_eq!(words(&status, Colour::Plain), wanted);
     }

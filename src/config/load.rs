@@ -72,6 +72,28 @@ pub enum LoadError {
     Invalid(Problems),
 }
 
+impl LoadError {
+    /// What happened, with its cause.
+    #[must_use]
+    pub fn with_cause(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// What to do about it; nothing where each problem says so itself.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "`atoms-relay init` writes one; `--config FILE` names another place.",
+            Self::Unreadable { .. } => "The user that runs the relay has to be able to read it.",
+            Self::NotText { .. } => "Save it as UTF-8.",
+            Self::Invalid(_) => "",
+        }
+    }
+}
+
 fn show_paths(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }

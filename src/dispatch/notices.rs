@@ -28,7 +28,7 @@ fn tell_condition(destination: &Name, condition: &Condition) {
         Condition::Throttled { until } => tracing::warn!(%destination, %until, "it asks to slow down, deliveries wait"),
         Condition::Stopped { reason, .. } => tracing::error!(
             %destination,
-            "stopped, its deliveries are kept: {reason}; then run `atoms-relay resume {destination}` or restart the relay"
+            "stopped, its deliveries are kept: {reason}; then run `atoms-relay reload`, or `atoms-relay resume {destination}` if the config was right"
         ),
         Condition::Paused { reason, .. } => tracing::info!(%destination, "paused: {reason}"),
     }

@@ -6,14 +6,21 @@
 //! | 2. store | recovers before anything reads or writes |
 //! | 3. dispatch, alerts, admin, ingest | |
 //!
+//! While it runs, the config can be read again (`reload`): then all of it is made ready first, and put in place at once.
+//!
 //! Shutdown goes the other way: ingest, dispatch and alerts stop taking anything new and finish what they have, side by side, then the
 //! store closes, then the admin listener, which says "stopping" until then.
 
+mod budgets;
 mod certificate;
+mod changes;
+mod current;
 mod error;
+mod flows;
 mod listen;
 mod parts;
 mod queue;
+mod reload;
 mod vitals;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -23,20 +30,22 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     certificate::PublicCertificate,
+    current::Current,
+    flows::{Flows, Ground, Seen},
     listen::{listen_for_events, listen_for_people, taking_events},
+    reload::Reloads,
 };
 pub use self::{
     error::{RelayError, StartError},
+    reload::{Loader, Reloader},
     vitals::Vitals,
 };
 use crate::{
-    admin::{self, Admin, Controls, Guard},
-    alerts::{self, Alerts, Senses},
+    admin,
     clock::Clock,
     config::{Config, Endpoint},
     dispatch::Dispatch,
-    ingest::{self, Ingest},
-    route::Routes,
+    ingest,
     service::Inherited,
     store::Store,
     telemetry::Metrics,
@@ -53,6 +62,9 @@ pub struct Relay {
     dispatch: Dispatch,
     /// The listener that takes events.
     ingest: TaskTracker,
+    reloader: Reloader,
+    /// What reads the config again.
+    reloads: TaskTracker,
     /// What watches over the rest.
     alerts: TaskTracker,
     /// The listener that answers people.
@@ -66,53 +78,56 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts everything that `config` asks for. Ports may be 0: see [`Relay::public_address`].
+    /// Starts everything that `config` asks for, which `load` reads again when somebody wants that. Ports may be 0: see
+    /// [`Relay::public_address`].
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
-        Self::start_on(Inherited::default(), config, clock).await
+    pub async fn start(config: Config, load: Loader, clock: Clock) -> Result<Self, StartError> {
+        Self::start_on(Inherited::default(), config, load, clock).await
     }
 
     /// The same on the sockets that the service manager passed, where it passed some.
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub async fn start_on(inherited: Inherited, config: Config, clock: Clock) -> Result<Self, StartError> {
-        let (public_listener, public) = listen_for_events(config.server.listen, inherited.ingest).await?;
-        let (admin_listener, admin) = listen_for_people(&config.admin, inherited.admin).await?;
-        let guard = Guard::new(config.admin.token.as_ref(), config.admin.names);
-        let mut metrics = Metrics::new(clock.now());
-        let certificate = config.server.tls.map(|tls| PublicCertificate::new(tls, &metrics));
-        let store = queue::open(&config.queue, &clock, &mut metrics).await?;
-        let trail = queue::open_trail(config.queue.path).await?;
-        let (leaving, stop, stop_admin) =
-            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-        let (_, watched) = watch::channel(Arc::new(parts::alerts(config.alerts, &config.sources, &metrics)));
+    pub async fn start_on(sockets: Inherited, config: Config, load: Loader, clock: Clock) -> Result<Self, StartError> {
+        let (public_listener, public) = listen_for_events(config.server.listen, sockets.ingest).await?;
+        let (admin_listener, admin) = listen_for_people(&config.admin, sockets.admin).await?;
+        let metrics = Metrics::new(clock.now());
+        let certificate = config.server.tls.clone().map(|tls| PublicCertificate::new(tls, &metrics));
+        let ground = Ground::open(&config, metrics, clock.clone()).await?;
+        let trail = queue::open_trail(config.queue.path.clone()).await?;
 
-        let (routes, current_routes) = watch::channel(Arc::new(config.routes));
-        let budgets = config.budgets.into_iter().map(|shared| parts::budget(shared, &clock)).collect();
-        let destinations = config.destinations.into_iter();
-        let destinations = destinations.map(|one| parts::destination(one, &budgets, &current_routes, &clock));
-        let destinations = destinations.collect::<Result<_, _>>()?;
-        let metrics = Arc::new(metrics);
-        let dispatch = Dispatch::start(destinations, Arc::clone(&store), clock.clone(), &stop, Arc::clone(&metrics));
-        let settings = ingest::Settings::new(config.server.max_body, config.server.accept_deadline);
-        let sources = config.sources.into_iter().map(parts::source).collect();
-        let routes = Arc::clone(&routes.borrow());
-        let ingest = Ingest::new(settings, sources, routes, Arc::clone(&store), clock.clone(), Arc::clone(&metrics));
-        let alerts = Alerts::new(senses(&dispatch), watched.clone(), Arc::clone(&store), clock.clone());
-        let controls = controls(&dispatch, current_routes, watched, &leaving);
-        let answers = Admin::new(Arc::clone(&store), clock.clone(), controls, metrics, guard, trail);
+        let (reloader, requests) = Reloader::new();
+        let shown = watch::Sender::new(reload::shown(&config, clock.now()));
+        let seen = Seen { config: shown.subscribe(), reloader: reloader.clone() };
+        let (flows, alerts) = Flows::new(&config, &ground, trail, seen);
+        let current = Current::start(config, &flows, &ground, admin.clone())?;
+        let Ground { store, metrics, leaving, stop, .. } = ground;
+        let reloads = Reloads { load, current, shown, metrics, clock: clock.clone() };
 
-        let answers = tracked(admin::serve(admin_listener, Arc::new(answers), stop_admin.clone()));
+        let (stop_admin, Flows { dispatch, ingest, admin: answers, .. }) = (CancellationToken::new(), flows);
+        let answers = tracked(admin::serve(admin_listener, answers, stop_admin.clone()));
         let public_listener = taking_events(public_listener, certificate.as_deref())?;
-        let ingest = tracked(ingest::serve(public_listener, Arc::new(ingest), stop.clone()));
-        if let Some(certificate) = certificate {
-            ingest.spawn(certificate.watch(clock.clone(), stop.clone()));
-        }
+        let ingest = tracked(ingest::serve(public_listener, ingest, stop.clone()));
+        certificate.map(|certificate| ingest.spawn(certificate.watch(clock, stop.clone())));
+        let reloads = tracked(reloads.answer(requests, stop.clone()));
         let alerts = tracked(alerts.run(stop.clone()));
-        Ok(Self { public, admin, store, dispatch, ingest, alerts, answers, leaving, stop, stop_admin })
+        Ok(Self {
+            public,
+            admin,
+            store,
+            dispatch,
+            ingest,
+            reloader,
+            reloads,
+            alerts,
+            answers,
+            leaving,
+            stop,
+            stop_admin,
+        })
     }
 
     /// Where events are taken.
@@ -140,20 +155,26 @@ impl Relay {
         Vitals::new(Arc::clone(&self.store), self.dispatch.handle())
     }
 
+    /// For who wants the config to be read again.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Works until `stop` is ready, or until the store fails; then ends in good order.
     ///
     /// # Errors
     /// [`RelayError`]: the store failed, now or while it was closed. Everything that was acknowledged is on disk all the
     /// same.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
-        let Self { store, dispatch, ingest, alerts, answers, leaving, stop: stopping, stop_admin, .. } = self;
+        let Self { store, dispatch, ingest, reloads, alerts, answers, leaving, stop: stopping, stop_admin, .. } = self;
         let failure = tokio::select! {
             () = stop => None,
             error = store.failed() => Some(error),
         };
         leaving.cancel();
         stopping.cancel();
-        tokio::join!(dispatch.finished(GRACE), ingest.wait(), alerts.wait());
+        tokio::join!(reloads.wait(), dispatch.finished(GRACE), ingest.wait(), alerts.wait());
         let closed = store.close().await;
         stop_admin.cancel();
         answers.wait().await;
@@ -170,25 +191,4 @@ fn tracked(task: impl Future<Output = ()> + Send + 'static) -> TaskTracker {
     tracker.spawn(task);
     tracker.close();
     tracker
-}
-
-fn senses(dispatch: &Dispatch) -> Senses {
-    let seen = dispatch.handle();
-    Senses { conditions: Box::new(move || seen.conditions()), config_refused_at: Box::new(|| None) }
-}
-
-fn controls(
-    dispatch: &Dispatch,
-    routes: watch::Receiver<Arc<Routes>>,
-    alerts: watch::Receiver<Arc<alerts::Settings>>,
-    leaving: &CancellationToken,
-) -> Controls {
-    let (seen, steered) = (dispatch.handle(), dispatch.handle());
-    Controls {
-        conditions: Box::new(move || seen.conditions()),
-        routes: Box::new(move || Arc::clone(&routes.borrow())),
-        resume: Box::new(move |destination| steered.resume(destination)),
-        test_alert: Box::new(move || alerts.borrow().test()),
-        stopping: leaving.clone(),
-    }
 }

@@ -1,58 +1,46 @@
-//! What the rooms get of a [`Config`](crate::config::Config), in their own types.
+//! What the rooms get of a [`Config`], in their own types.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::StartError;
 use crate::{
-    alert::Policy,
+    admin::Guard,
     alerts,
-    clock::Clock,
-    config::{self, Destination, Source},
+    config::{Config, Destination, Source},
     dispatch::{self, Budget, Freshness},
     ingest,
-    model::Name,
     route::Routes,
     send::{Client, Settings, Timeouts, Trust},
     telemetry::Metrics,
 };
 
-/// A budget, of which nothing is used yet.
-pub(super) fn budget(configured: config::Budget, clock: &Clock) -> (Name, Arc<Budget>) {
-    let config::Budget { name, rate, concurrency } = configured;
-    (name, Arc::new(Budget::new(&rate, concurrency, clock.clone())))
-}
-
-/// A destination, which draws from the `shared` budget that it names.
-///
-/// # Errors
-/// [`StartError::Destination`] when it can't be called at all.
+/// A destination that is called by `client` and draws from `budgets`.
 pub(super) fn destination(
-    configured: Destination,
-    shared: &BTreeMap<Name, Arc<Budget>>,
-    routes: &watch::Receiver<Arc<Routes>>,
-    clock: &Clock,
-) -> Result<dispatch::Destination, StartError> {
-    let client = client(&configured)?;
-    let is_limited = !configured.rate.is_empty();
-    let own = is_limited.then(|| Arc::new(Budget::new(&configured.rate, None, clock.clone())));
-    let shared = configured.budget.and_then(|name| shared.get(&name).cloned());
-    let budgets = own.into_iter().chain(shared).collect();
-    Ok(dispatch::Destination {
-        name: configured.name,
-        target: configured.target,
+    configured: &Destination,
+    client: Client,
+    budgets: Vec<Arc<Budget>>,
+    routes: watch::Receiver<Arc<Routes>>,
+) -> dispatch::Destination {
+    dispatch::Destination {
+        name: configured.name.clone(),
+        target: configured.target.clone(),
         client,
         concurrency: configured.concurrency,
         budgets,
         order: configured.order,
-        freshness: Freshness::new(configured.max_age, routes.clone()),
+        freshness: Freshness::new(configured.max_age, routes),
         retry: configured.retry,
-        rules: configured.rules,
-    })
+        rules: configured.rules.clone(),
+    }
 }
 
-fn client(configured: &Destination) -> Result<Client, StartError> {
+/// What calls a destination. It may read the system's certificates, so it takes a while.
+///
+/// # Errors
+/// [`StartError::Destination`].
+pub(super) fn client(configured: &Destination) -> Result<Client, StartError> {
     let settings = Settings {
         timeouts: Timeouts { connect: configured.connect_timeout, total: configured.timeout },
         trust: trust(configured),
@@ -60,8 +48,7 @@ fn client(configured: &Destination) -> Result<Client, StartError> {
         policy: configured.policy,
         grant: configured.grant.clone(),
     };
-    let destination = || configured.name.clone();
-    Client::new(settings).map_err(|source| StartError::Destination { destination: destination(), source })
+    Client::new(settings).map_err(|source| StartError::Destination { destination: configured.name.clone(), source })
 }
 
 fn trust(configured: &Destination) -> Trust {
@@ -73,12 +60,27 @@ fn trust(configured: &Destination) -> Trust {
 }
 
 /// What is to be told of the relay, and to whom.
-pub(super) fn alerts(policy: Option<Policy>, sources: &[Source], metrics: &Metrics) -> alerts::Settings {
-    let sources = sources.iter().map(|source| (source.name.clone(), metrics.source(&source.name)));
-    alerts::Settings { policy, sources: sources.collect() }
+pub(super) fn alerts(config: &Config, metrics: &Metrics) -> alerts::Settings {
+    let sources = config.sources.iter().map(|source| (source.name.clone(), metrics.source(&source.name)));
+    alerts::Settings { policy: config.alerts.clone(), sources: sources.collect() }
 }
 
-/// A source.
-pub(super) fn source(configured: Source) -> ingest::Source {
-    ingest::Source { name: configured.name, path: configured.path, verifier: configured.verifier }
+/// The sources.
+pub(super) fn sources(config: &Config) -> Vec<ingest::Source> {
+    let source = |Source { name, path, verifier, .. }: &Source| ingest::Source {
+        name: name.clone(),
+        path: path.clone(),
+        verifier: verifier.clone(),
+    };
+    config.sources.iter().map(source).collect()
+}
+
+/// Who may look in and steer.
+pub(super) fn guard(config: &Config) -> Guard {
+    Guard::new(config.admin.token.as_ref(), config.admin.names.clone())
+}
+
+/// The bounds of ingest.
+pub(super) fn bounds(config: &Config) -> ingest::Settings {
+    ingest::Settings::new(config.server.max_body, config.server.accept_deadline)
 }

@@ -1,22 +1,32 @@
 //! A whole relay in this process, from the text of a config to a stop in good order.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use atoms_relay::{
     clock::Clock,
-    config::{Colour, Config, ProcessEnvironment},
-    relay::{Relay, RelayError},
+    config::{Config, LoadError, ProcessEnvironment},
+    relay::{Loader, Relay, RelayError},
 };
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{fixtures::SECRET, within};
+use super::{
+    fixtures::SECRET,
+    wire::{Answer, Request},
+    within,
+};
 
 /// A relay that runs. It is dropped without a stop when a test fails.
 pub struct WholeRelay {
     pub public: SocketAddr,
     pub admin: SocketAddr,
+    config: Arc<Mutex<String>>,
     directory: TempDir,
     stop: CancellationToken,
     running: JoinSet<Result<(), RelayError>>,
@@ -35,13 +45,46 @@ impl WholeRelay {
 
     /// Starts one that goes by a clock of the test's.
     pub async fn start_by(clock: Clock, directory: TempDir, config: &str) -> Self {
-        let config = parse(&(beginning(directory.path()) + config));
-        let relay = within("starting", Relay::start(config, clock)).await.unwrap();
+        let config = Arc::new(Mutex::new(beginning(directory.path()) + config));
+        let load = loader(Arc::clone(&config));
+        let started = Relay::start(load().unwrap_or_else(|error| panic!("{error}")), load, clock);
+        let relay = within("starting", started).await.unwrap();
         let (public, admin, stop) =
             (relay.public_address(), relay.admin_address().network().unwrap(), CancellationToken::new());
         let mut running = JoinSet::new();
         running.spawn(relay.run_until(stop.clone().cancelled_owned()));
-        Self { public, admin, directory, stop, running }
+        Self { public, admin, config, directory, stop, running }
+    }
+
+    /// The folder with its queue.
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Rewrites its config, which it doesn't notice by itself.
+    pub fn rewrite(&self, change: impl FnOnce(&str) -> String) {
+        let mut config = self.config.lock().unwrap();
+        *config = change(&config);
+    }
+
+    /// Makes this its config, from the sections on that [`Self::start`] takes, and lets it read that.
+    pub async fn reload_as(&self, config: &str) -> Answer {
+        self.rewrite(|_| beginning(self.directory.path()) + config);
+        self.reload().await
+    }
+
+    /// Lets it read its config again.
+    pub async fn reload(&self) -> Answer {
+        let request = Request::new("POST /api/v1/reload HTTP/1.1").without("Host").header("Host", "localhost");
+        request.send(self.admin).await
+    }
+
+    /// Asks its admin API.
+    pub async fn read(&self, path: &str) -> Value {
+        let request = Request::new(&format!("GET /api/v1/{path} HTTP/1.1"));
+        let answer = request.without("Host").header("Host", "localhost").send(self.admin).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_str(&answer.body).unwrap()
     }
 
     /// Wants it to stop, but doesn't wait for that.
@@ -77,7 +120,7 @@ secrets = ["{SECRET}"]
     )
 }
 
-fn parse(text: &str) -> Config {
-    Config::parse("relay.toml", text, &ProcessEnvironment)
-        .unwrap_or_else(|problems| panic!("{}", problems.render(Colour::Plain)))
+fn loader(config: Arc<Mutex<String>>) -> Loader {
+    let parse = move || Config::parse("relay.toml", &config.lock().unwrap(), &ProcessEnvironment);
+    Arc::new(move || parse().map_err(LoadError::Invalid))
 }

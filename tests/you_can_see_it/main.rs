@@ -13,6 +13,7 @@ mod commands;
 mod doors;
 mod metrics;
 mod openapi;
+mod reload;
 mod past;
 mod site;
 mod stopped_queue;

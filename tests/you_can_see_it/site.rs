@@ -7,6 +7,7 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -16,7 +17,7 @@ use tokio::{
 
 use crate::{
     support::{eventually, sink::Sink, within},
-    window::{command, run},
+    window::{Output, command, run},
 };
 
 /// A folder with a configuration, and what was started with it.
@@ -124,10 +125,20 @@ impl Process {
         within("the end", self.child.kill()).await.unwrap();
     }
 
+    /// Runs a command on it that may fail.
+    pub(crate) async fn try_run(&self, arguments: &str) -> Output {
+        run(&format!("--admin http://{} {arguments}", self.address("admin_address"))).await
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
     /// Asks it to stop, as a service manager does.
     pub(crate) async fn stop(mut self) -> ExitStatus {
-        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         within("stopping", self.child.wait()).await.unwrap()
     }
 }

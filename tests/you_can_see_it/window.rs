@@ -9,7 +9,7 @@ use std::{
 };
 
 use atoms_relay::{
-    admin::{self, Admin, Controls, Guard, Listener},
+    admin::{self, Admin, Controls, Guard, Listener, NotReloaded, view::ConfigView},
     audit::Trail,
     breaker::Condition,
     clock::Clock,
@@ -92,6 +92,14 @@ impl Window {
                 let resumed = Arc::clone(&resumed);
                 move |name| resumed.lock().unwrap().push(name.clone())
             }),
+            config: Box::new(|| ConfigView {
+                path: "relay.toml".into(),
+                loaded_at: Timestamp::EPOCH,
+                text: "[source.atoms]\n".into(),
+                needs_restart: Vec::new(),
+                last_reload: None,
+            }),
+            reload: Box::new(|| Box::pin(async { Err(NotReloaded::Unread("there is no file")) })),
             stopping: stopping.clone(),
         };
         let trail = Arc::new(Trail::open(folder.path()).unwrap().0);

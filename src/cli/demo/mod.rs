@@ -7,7 +7,7 @@ mod play;
 mod pretend;
 mod story;
 
-use std::{fmt::Write, net::SocketAddr};
+use std::{fmt::Write, net::SocketAddr, sync::Arc};
 
 use clap::Args;
 use http::HeaderName;
@@ -28,8 +28,8 @@ use super::{
 };
 use crate::{
     clock::random_bytes,
-    config::{Config, FixedEnvironment},
-    relay::Relay,
+    config::{Config, FixedEnvironment, LoadError},
+    relay::{Loader, Relay},
     verify::Verifier,
 };
 
@@ -56,8 +56,9 @@ pub(super) async fn run(args: DemoArgs, session: &Session) -> Result<(), Failure
     let story = Story::begin(session.console);
 
     let mut tasks = JoinSet::new();
-    let config = config(&queue, &secret, &open_destinations(&verifier, &story, &mut tasks).await?)?;
-    let relay = Relay::start(config, session.clock.clone()).await;
+    let load = loader(&queue, &secret, &open_destinations(&verifier, &story, &mut tasks).await?);
+    let config = load().map_err(|error| Failure::new(Exit::Software, error))?;
+    let relay = Relay::start(config, load, session.clock.clone()).await;
     let relay = relay.map_err(|error| Failure::new(Exit::Software, error))?;
     let play = Play::new(&relay, verifier, secret, story, session)?;
 
@@ -97,11 +98,11 @@ async fn open_destinations(
     Ok(open)
 }
 
-fn config(queue: &TempDir, secret: &str, destinations: &[(&str, SocketAddr)]) -> Result<Config, Failure> {
+/// Reads a configuration that is made up on the spot.
+fn loader(queue: &TempDir, secret: &str, destinations: &[(&str, SocketAddr)]) -> Loader {
     let text = config_text(&queue.path().join("queue").display().to_string(), destinations);
     let environment = FixedEnvironment::default().with_variable(SECRET_VARIABLE, secret);
-    Config::parse("demo.toml", &text, &environment)
-        .map_err(|problems| Failure::new(Exit::Software, problems.render(crate::config::Colour::Plain)))
+    Arc::new(move || Config::parse("demo.toml", &text, &environment).map_err(LoadError::Invalid))
 }
 
 fn config_text(queue: &str, destinations: &[(&str, SocketAddr)]) -> String {

@@ -94,7 +94,7 @@ pub(super) fn run(args: &ExplainArgs, session: &Session) -> Result<(), Failure> 
     match &args.diff {
         None => session.console.show(&explanation(&event, &config), words),
         Some(path) => {
-            let comparison = Comparison::of(&event, &config, &usable(Some(path))?, path);
+            let comparison = Comparison::of(&event, &config, &usable(Some(path))?.1, path);
             session.console.show(&comparison, comparison::words)
         }
     }

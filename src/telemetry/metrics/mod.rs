@@ -10,6 +10,7 @@
 //! Nothing is global: a process may have as many [`Metrics`] as it has relays. `docs/metrics.md` explains each metric.
 
 mod certificate;
+mod config;
 mod durations;
 mod format;
 mod lane;
@@ -26,7 +27,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use self::{lane::LaneFamilies, source::SourceFamilies};
+use self::{config::ConfigGauges, lane::LaneFamilies, source::SourceFamilies};
 use crate::{
     model::{Name, Timestamp},
     telemetry::Feed,
@@ -60,6 +61,7 @@ pub struct Metrics {
     certificate: CertificateMetrics,
     syncs: Durations,
     feed: Feed,
+    config: ConfigGauges,
     started_at: Timestamp,
 }
 
@@ -76,7 +78,8 @@ impl Metrics {
         let syncs = Durations::within(SYNC_BOUNDS);
         let help = "How long the disk took to make a batch of the queue's records durable";
         registry.register_with_unit("store_sync_duration", help, Unit::Seconds, syncs.clone());
-        Self { registry, sources, lanes, certificate, syncs, feed, started_at }
+        let config = ConfigGauges::register(&mut registry, started_at);
+        Self { registry, sources, lanes, certificate, syncs, feed, config, started_at }
     }
 
     /// The series of a source.
@@ -119,6 +122,16 @@ impl Metrics {
     #[must_use]
     pub fn certificate(&self) -> CertificateMetrics {
         self.certificate.clone()
+    }
+
+    /// Notes that the config was read again and taken.
+    pub fn config_taken(&self, at: Timestamp) {
+        self.config.taken(at);
+    }
+
+    /// Notes that the config was read again and not taken.
+    pub fn config_refused(&self) {
+        self.config.refused();
     }
 
     /// Counts how often opening the store had to make its index anew.

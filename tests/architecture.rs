@@ -174,7 +174,7 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     (
         "sha2",
         &["model", "verify", "transform", "config", "audit", "admin", "cli"],
-        "deduplication, signatures, span ids, fingerprints, the audit trail, the token, `explain`",
+        "deduplication, signatures, span ids, fingerprints, the audit trail, the token, entity tags, `explain`",
     ),
     ("sled", &["store"], "the index of the queue"),
     ("strsim", &["config"], "did you mean"),

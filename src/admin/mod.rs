@@ -6,7 +6,7 @@
 //! audit trail.
 //!
 //! [`Guard`] says who may: everybody who can connect, or only who has a token; and it keeps out what a web page could make a
-//! browser send. TLS is left to a proxy. No answer shows a credential.
+//! browser send. TLS is left to a proxy. No answer shows a credential. The dashboard is in `pages`.
 
 mod answer;
 mod body;
@@ -19,6 +19,7 @@ mod history;
 mod listener;
 mod metrics;
 mod openapi;
+mod pages;
 mod query;
 mod read;
 mod record;

@@ -9,7 +9,9 @@ use super::{
     Admin,
     answer::{Answer, Problem},
     body::Sent,
+    guard::Access,
     listener::Caller,
+    pages,
     query::Query,
     record::Actor,
     routes::{Route, What},
@@ -48,6 +50,10 @@ impl Admin {
 
     async fn try_answer(self: &Arc<Self>, request: Request<Incoming>, caller: Caller) -> Result<Answer, Problem> {
         let (head, body) = request.into_parts();
+        if let Some(answer) = pages::answer(&head.method, head.uri.path(), &head.headers) {
+            self.guard.check(&head.headers, caller, Access::Everyone)?;
+            return answer;
+        }
         let (route, named) = Route::of(&head.method, head.uri.path())?;
         self.guard.borrow().check(&head.headers, caller, route.access)?;
         let query = Query::parse(head.uri.query(), route.parameters)?;

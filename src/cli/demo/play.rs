@@ -151,7 +151,9 @@ impl Play {
         let Self { webhook, admin_url, secret, .. } = self;
         let program = std::env::args().next().map_or_else(|| "atoms-relay".to_owned(), |program| harmless(&program));
         self.aside(&format!(
-            "\nThe relay still runs. Try, in another terminal:\n\n  \
+            "\nThe relay still runs. Look at its dashboard in a browser:\n\n  \
+             {admin_url}\n\n\
+             Or try, in another terminal:\n\n  \
              {program} --admin {admin_url} status\n  \
              {program} --admin {admin_url} events\n  \
              {SECRET_VARIABLE}={secret} {program} send --to {webhook} --secret-env {SECRET_VARIABLE}\n  \

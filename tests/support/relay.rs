@@ -38,6 +38,13 @@ impl WholeRelay {
         Self::start_in(TempDir::new().unwrap(), config).await
     }
 
+    /// Starts one with an empty queue, whose admin API asks for `token`.
+    pub async fn start_guarded(token: &str, config: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let beginning = beginning(directory.path()).replace("[admin]\n", &format!("[admin]\ntoken = \"{token}\"\n"));
+        Self::start_from(Clock::system(), directory, beginning + config).await
+    }
+
     /// Starts one with the queue in `directory`.
     pub async fn start_in(directory: TempDir, config: &str) -> Self {
         Self::start_by(Clock::system(), directory, config).await
@@ -45,7 +52,12 @@ impl WholeRelay {
 
     /// Starts one that goes by a clock of the test's.
     pub async fn start_by(clock: Clock, directory: TempDir, config: &str) -> Self {
-        let config = Arc::new(Mutex::new(beginning(directory.path()) + config));
+        let text = beginning(directory.path()) + config;
+        Self::start_from(clock, directory, text).await
+    }
+
+    async fn start_from(clock: Clock, directory: TempDir, text: String) -> Self {
+        let config = Arc::new(Mutex::new(text));
         let load = loader(Arc::clone(&config));
         let started = Relay::start(load().unwrap_or_else(|error| panic!("{error}")), load, clock);
         let relay = within("starting", started).await.unwrap();

@@ -52,10 +52,14 @@ const CHAPTERS: [(&str, &[(&str, &str)]); 4] = [
     ),
     (
         "SIGNALS",
-        &[(
-            "SIGTERM, SIGINT",
-            "End serve: it takes nothing new and lets running attempts finish. A second one ends it at once.",
-        )],
+        &[
+            (
+                "SIGTERM, SIGINT",
+                "End serve: it takes nothing new and lets running attempts finish. A second one ends it at once.",
+            ),
+            ("SIGHUP", "Read the configuration again, as reload does. One that is wrong changes nothing."),
+            ("SIGUSR2", "Be not ready for drain_delay, so that others stop sending events here, and end then."),
+        ],
     ),
     (
         "EXIT STATUS",

@@ -1,7 +1,7 @@
 //! Documents can't fail to compile, so what can be checked of them is checked here: that invariants have their tests, that
 //! configurations are valid, that commands are understood, that links lead somewhere.
 
-use std::process::Command;
+use std::{fs, path::Path, process::Command};
 
 use atoms_relay::config::{Colour, Config, FixedEnvironment};
 
@@ -10,8 +10,14 @@ use super::{
     source::{read, root},
 };
 
-/// What people read.
+/// What people read at first. The rest is in `docs`.
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
+
+fn documents() -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = entries.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".md"));
+    DOCUMENTS.into_iter().map(str::to_owned).chain(names.map(|name| format!("docs/{name}")))
+}
 
 #[test]
 fn every_invariant_names_a_test_that_exists() {
@@ -37,9 +43,14 @@ fn configurations_in_the_documents_are_valid() {
     let environment = ["ATOMS_WEBHOOK_SECRET", "CRM_TOKEN", "HUBSPOT_TOKEN"]
         .into_iter()
         .fold(FixedEnvironment::default(), |environment, name| environment.with_variable(name, &"5ec2e7".repeat(8)))
-        .with_variable("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xYz1");
+        .with_variable("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xYz1")
+        .with_variable("CREDENTIALS_DIRECTORY", "/credentials")
+        .with_file("/credentials/atoms-webhook", "5ec2e7".repeat(8).as_bytes());
     let mut complaints = Vec::new();
-    for block in DOCUMENTS.iter().flat_map(|document| blocks(&read(document), "toml")) {
+    // The others are parts of one.
+    let whole =
+        documents().flat_map(|document| blocks(&read(&document), "toml")).filter(|block| block.contains("[source."));
+    for block in whole {
         let problems =
             Config::parse("README.md", &block, &environment).map_or_else(|all| all, |config| config.warnings);
         if !problems.is_empty() {
@@ -55,8 +66,8 @@ fn configurations_in_the_documents_are_valid() {
 #[test]
 fn commands_in_the_documents_are_understood() {
     let mut complaints = Vec::new();
-    for document in DOCUMENTS {
-        for arguments in commands(&read(document)) {
+    for document in documents() {
+        for arguments in commands(&read(&document)) {
             let asked =
                 Command::new(env!("CARGO_BIN_EXE_atoms-relay")).args(&arguments).arg("--help").output().unwrap();
             if !asked.status.success() {
@@ -73,14 +84,54 @@ fn commands_in_the_documents_are_understood() {
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut complaints = Vec::new();
-    for document in DOCUMENTS {
-        let text = read(document);
+    for document in documents() {
+        let text = read(&document);
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
-        let broken = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
-        let broken = broken.filter(|target| !root().join(target).exists());
+        let broken = targets.filter(|target| !target.contains("://") && !leads_somewhere(&document, target));
         complaints.extend(broken.map(|target| format!("{document}: nothing is at the end of the link to {target}")));
     }
     hold(&complaints);
+}
+
+#[test]
+fn every_alert_leads_to_what_to_do() {
+    let rules = read("monitoring/alerts.yml");
+    let alerts: Vec<_> = rules.split("- alert: ").skip(1).filter_map(|rule| rule.split_once('\n')).collect();
+    assert!(alerts.len() > 10, "monitoring/alerts.yml has lost its rules");
+    let mut complaints = Vec::new();
+    for (alert, rule) in &alerts {
+        let runbook = format!("docs/operations.md#{}", alert.to_lowercase());
+        if !rule.contains(&format!("runbook: {runbook}\n")) {
+            complaints.push(format!("monitoring/alerts.yml: give {alert} the annotation `runbook: {runbook}`"));
+        }
+        if !leads_somewhere("README.md", &runbook) {
+            complaints.push(format!("docs/operations.md: say in a section `### {alert}` what to do"));
+        }
+    }
+    let sections = read("docs/operations.md");
+    let sections = sections.lines().filter_map(|line| line.strip_prefix("### AtomsRelay"));
+    let gone =
+        sections.filter(|section| !alerts.iter().any(|(alert, _)| alert.strip_prefix("AtomsRelay") == Some(section)));
+    complaints
+        .extend(gone.map(|section| format!("docs/operations.md: there is no alert AtomsRelay{section} any more")));
+    hold(&complaints);
+}
+
+/// Whether a file, and in it a heading when the link names one, is where a document's link leads.
+fn leads_somewhere(document: &str, target: &str) -> bool {
+    let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+    let folder = Path::new(document).parent().unwrap();
+    let path = if path.is_empty() { document.to_owned() } else { folder.join(path).display().to_string() };
+    root().join(&path).exists() && (anchor.is_empty() || anchors(&read(&path)).any(|known| known == anchor))
+}
+
+/// What links can name in a document, as GitHub makes it of the headings.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    headings.map(|heading| {
+        let kept = heading.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+    })
 }
 
 /// What stands below a heading, up to the next of its kind.
@@ -121,6 +172,10 @@ fn spans(text: &str) -> Vec<&str> {
     prose.flat_map(|prose| prose.split('`').skip(1).step_by(2)).collect()
 }
 
+/// What documents write for an id, and one that is understood.
+const PLACEHOLDERS: [(&str, &str); 2] =
+    [("ID", "0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f"), ("DELIVERY", "0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f.crm")];
+
 /// The arguments of each call of the relay, in the text and behind the prompts of a console.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let consoles = blocks(text, "console");
@@ -129,5 +184,11 @@ fn commands(text: &str) -> Vec<Vec<String>> {
         let (before, call) = line.split_once("atoms-relay ").or_else(|| line.split_once("cargo run --release -- "))?;
         before.is_empty().then_some(call)
     });
-    calls.map(|call| call.split(" #").next().unwrap().split_whitespace().map(str::to_owned).collect()).collect()
+    let whole = calls.filter(|call| !call.contains('…')).map(|call| call.split(" #").next().unwrap());
+    whole.map(|call| call.split_whitespace().map(filled_in).collect()).collect()
+}
+
+fn filled_in(argument: &str) -> String {
+    let example = PLACEHOLDERS.into_iter().find(|(placeholder, _)| *placeholder == argument);
+    example.map_or(argument, |(_, example)| example).to_owned()
 }

@@ -14,8 +14,9 @@ use super::{
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
 
 fn documents() -> impl Iterator<Item = String> {
-    let entries = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
-    let names = entries.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".md"));
+    let entries = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = entries.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let names = pages.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
     DOCUMENTS.into_iter().map(str::to_owned).chain(names.map(|name| format!("docs/{name}")))
 }
 

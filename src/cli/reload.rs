@@ -50,7 +50,7 @@ fn parked(first: &Name) -> String {
 fn explained(failure: Failure) -> Failure {
     match failure.message() {
         Some(problems) if failure.exit() == Exit::Config => {
-            Failure::new(Exit::Config, format_args!("the relay goes on as before: {problems}"))
+            Failure::new(Exit::Config, format_args!("the relay goes on as before:\n{problems}"))
         }
         _ => failure,
     }

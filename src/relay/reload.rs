@@ -192,7 +192,11 @@ async fn read(load: Loader, running: Running) -> Result<Ready, Refusal> {
 fn tell(destinations: &Changes, sources: &Changes, needs_restart: &[&str], warnings: &str) {
     let lists = [("destinations", destinations), ("sources", sources)];
     let told = lists.into_iter().filter_map(|(what, changes)| Some(format!("; {what}: {}", changes.words()?)));
-    tracing::info!("the config was read again{}; {} as before", told.collect::<String>(), destinations.unchanged.len());
+    tracing::info!(
+        "the config was read again{}; {} destinations as before",
+        told.collect::<String>(),
+        destinations.unchanged.len()
+    );
     if !needs_restart.is_empty() {
         tracing::warn!("the config has changes that wait for the relay's next start: {}", needs_restart.join(", "));
     }

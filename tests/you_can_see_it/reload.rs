@@ -36,7 +36,7 @@ async fn a_command_says_what_a_reload_has_changed_or_why_it_changed_nothing() {
     site.changes(|config| config.replace("[destination.archive]\nurl", "[destination.archive]\nulr"));
     let refused = relay.try_run("reload").await;
     assert_eq!((refused.status.code(), refused.out.as_str()), (Some(78), ""));
-    let beginning = "error: the relay goes on as before: ";
+    let beginning = "error: the relay goes on as before:\n";
     assert!(refused.err.starts_with(beginning) && refused.err.contains("did you mean `url`?"), "{}", refused.err);
     let shown = relay.run("status").await;
     assert!(shown.contains("not taken: ") && shown.contains("[destination.archive] has no `url`"), "{shown}");

@@ -14,10 +14,9 @@ use super::{
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
 
 fn documents() -> impl Iterator<Item = String> {
-    let entries = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let pages = entries.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    let names = pages.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
-    DOCUMENTS.into_iter().map(str::to_owned).chain(names.map(|name| format!("docs/{name}")))
+    let entries = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let texts = entries.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"));
+    DOCUMENTS.into_iter().map(str::to_owned).chain(texts.map(|name| format!("docs/{}", name.to_str().unwrap())))
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Chromium without a screen, driven over WebDriver (<https://www.w3.org/TR/webdriver2/>) by a few requests of our own: the
+//! Chromium without a screen, driven over `WebDriver` (<https://www.w3.org/TR/webdriver2/>) by a few requests of our own: the
 //! crates for it bring three times as much code as all that these tests need.
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
@@ -17,7 +17,7 @@ use crate::support::{eventually, within};
 /// By when a browser has started on a machine that is busy with other tests.
 const START: Duration = Duration::from_secs(90);
 
-/// The key by which WebDriver names an element.
+/// The key by which `WebDriver` names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 pub(crate) const TAB: &str = "\u{e004}";
@@ -39,19 +39,21 @@ struct Driver(Child);
 impl Drop for Driver {
     fn drop(&mut self) {
         let group = self.0.id().and_then(|id| Pid::from_raw(id.try_into().unwrap()));
-        // When the group is gone already, nothing is left to be ended.
-        drop(group.map(|group| kill_process_group(group, Signal::KILL)));
+        if let Some(group) = group {
+            let _gone_already = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 
 impl Browser {
     /// Starts one; `None`, and a word about it, where there is none on this machine.
+    #[expect(clippy::print_stdout, reason = "a test that can't be made says so")]
     pub(crate) async fn start() -> Option<Self> {
         let (Some(program), Some(chromium)) = (found("chromedriver"), found("chromium")) else {
             println!("skipped: there is no chromium with a chromedriver on this machine");
             return None;
         };
-        Some(timeout(START, Self::start_with(program, chromium)).await.expect("the browser doesn't start"))
+        Some(timeout(START, Self::start_with(program, chromium)).await.unwrap())
     }
 
     async fn start_with(program: PathBuf, chromium: PathBuf) -> Self {
@@ -139,9 +141,8 @@ impl Browser {
     /// Waits until this is to be read on the page.
     pub(crate) async fn read(&self, words: &str) {
         let read = async || self.text().await.contains(words).then_some(());
-        if timeout(Duration::from_secs(25), eventually(words, read)).await.is_err() {
-            panic!("the page doesn't say `{words}`, but:\n{}\n{:#?}", self.text().await, self.complaints().await);
-        }
+        let is_read = timeout(Duration::from_secs(25), eventually(words, read)).await.is_ok();
+        assert!(is_read, "the page doesn't say `{words}`, but:\n{}\n{:#?}", self.text().await, self.complaints().await);
     }
 
     /// Waits until a script returns true.

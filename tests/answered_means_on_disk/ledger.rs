@@ -212,12 +212,14 @@ impl Ledger {
         self.pauses.entry(destination.clone()).or_insert_with(|| vec![false]).push(on);
     }
 
-    /// Notes that what has expired may be purged.
+    /// Notes that what has expired may be purged. A delivery that was asked for in vain may not be there: it keeps nothing.
     pub(crate) fn expire(&mut self, now: Timestamp) {
         for (id, promise) in &mut self.events {
             let received = id.timestamp().plus(RETENTION.delivered);
             let settled = |states: &Vec<DeliveryState>| states.iter().copied().any(|state| kept_until(state) <= now);
-            promise.expired |= received <= now && promise.deliveries.values().all(settled);
+            let mut deliveries = promise.deliveries.iter();
+            let keeps_nothing = |name: &Name| promise.rerouted.get(name) == Some(&false);
+            promise.expired |= received <= now && deliveries.all(|(name, states)| keeps_nothing(name) || settled(states));
         }
     }
 

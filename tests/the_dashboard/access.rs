@@ -103,6 +103,8 @@ async fn everything_has_a_name_and_texts_stand_out_in_light_and_in_dark() {
         ("events", "Received"),
         ("events?state=expired", "No event is like that"),
         ("dead", "Given up"),
+        ("config", "read "),
+        ("audit", "Names are what people said"),
         (&*format!("events/{}", ids[1]), "Attempt"),
         (&*format!("events/{quarantined}"), "Kept, but not read"),
         (&*format!("calls/{CALL}"), "Where it stands"),

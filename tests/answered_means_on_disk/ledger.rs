@@ -219,7 +219,8 @@ impl Ledger {
             let settled = |states: &Vec<DeliveryState>| states.iter().copied().any(|state| kept_until(state) <= now);
             let mut deliveries = promise.deliveries.iter();
             let keeps_nothing = |name: &Name| promise.rerouted.get(name) == Some(&false);
-            promise.expired |= received <= now && deliveries.all(|(name, states)| keeps_nothing(name) || settled(states));
+            promise.expired |=
+                received <= now && deliveries.all(|(name, states)| keeps_nothing(name) || settled(states));
         }
     }
 

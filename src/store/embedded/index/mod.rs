@@ -40,6 +40,7 @@ mod pages;
 mod recent;
 mod scan;
 mod shelves;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -65,6 +66,7 @@ use self::{
     recent::{Recent, Towards},
     scan::Scan,
     shelves::Shelves,
+    table::within,
 };
 use crate::model::{DedupKey, EventId};
 
@@ -73,6 +75,7 @@ pub(super) use entry::{Entry, Tracked};
 pub(super) use error::IndexError;
 pub(super) use files::remove_copies;
 pub(super) use keys::{call_key, call_prefix, event_at_end, parse_timed_key, timed_key, timed_prefix};
+pub(super) use table::{EVERYTHING, Item, Items, Range, Table, meta, prefixed};
 
 /// The layout of what is in here: another one is made anew. Raise it with each change of a table, an [`Entry`], or what else
 /// is encoded here.
@@ -82,20 +85,6 @@ pub(super) const INDEX_FORMAT: u32 = 3;
 const BYTES_PER_EVENT: u64 = 500;
 /// What the memory of an event takes that is gone: its id, its deduplication key, and both the other way round.
 const BYTES_PER_MEMORY: u64 = 120;
-
-/// Keys of the `Meta` table.
-pub(super) mod meta {
-    /// The [`Position`](super::super::journal::Position) after the last journal record that the index knows of.
-    pub(in super::super) const APPLIED: &[u8] = b"applied";
-    /// [`super::INDEX_FORMAT`] of whoever made the index.
-    pub(in super::super) const FORMAT: &[u8] = b"format";
-    /// [`super::super::totals::Counts`] over all events.
-    pub(in super::super) const COUNTS: &[u8] = b"counts";
-    /// Followed by a destination's name: its counters.
-    pub(in super::super) const DESTINATION: &[u8] = b"destination:";
-    /// Followed by a destination's name: the pause that people put on it.
-    pub(in super::super) const PAUSE: &[u8] = b"pause:";
-}
 
 /// The open index.
 #[derive(Clone)]
@@ -115,54 +104,6 @@ pub(super) struct Index {
 struct Writer {
     /// Takes the files' place when it is complete.
     copy: Option<Copy>,
-}
-
-/// The tables. The number starts the keys in sled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Table {
-    Event = 1,
-    Due = 2,
-    Dead = 3,
-    Call = 4,
-    Dedup = 5,
-    Remembered = 6,
-    Segment = 7,
-    Meta = 8,
-    Again = 9,
-    Filter = 10,
-    Replayed = 11,
-}
-
-impl Table {
-    /// Those whose keys come in some order.
-    const SORTED: [Self; 8] =
-        [Self::Event, Self::Due, Self::Dead, Self::Remembered, Self::Segment, Self::Meta, Self::Again, Self::Replayed];
-
-    fn key(self, key: &[u8]) -> Vec<u8> {
-        [&[self as u8], key].concat()
-    }
-}
-
-/// From where to where a table is scanned.
-pub(super) type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
-
-/// Key and value.
-pub(super) type Item = (Vec<u8>, Vec<u8>);
-
-/// What a scan gives.
-pub(super) type Items = Box<dyn Iterator<Item = Result<Item, IndexError>> + Send>;
-
-/// All keys.
-pub(super) const EVERYTHING: Range = (Bound::Unbounded, Bound::Unbounded);
-
-/// The keys that start with `prefix`.
-pub(super) fn prefixed(prefix: Vec<u8>) -> Range {
-    let end = prefix.iter().rposition(|byte| *byte != u8::MAX).and_then(|place| {
-        let mut end = prefix.get(..=place)?.to_vec();
-        *end.last_mut()? += 1;
-        Some(end)
-    });
-    (Bound::Included(prefix), end.map_or(Bound::Unbounded, Bound::Excluded))
 }
 
 impl Index {
@@ -443,19 +384,6 @@ impl Writer {
             self.copy = None;
         }
     }
-}
-
-/// The keys in sled of a range of a table.
-fn within(table: Table, (from, to): Range) -> Range {
-    let from = match from {
-        Bound::Unbounded => Bound::Included(table.key(&[])),
-        bound => bound.map(|key| table.key(&key)),
-    };
-    let to = match to {
-        Bound::Unbounded => Bound::Excluded(vec![table as u8 + 1]),
-        bound => bound.map(|key| table.key(&key)),
-    };
-    (from, to)
 }
 
 /// The value that stands for `value`.

@@ -76,6 +76,7 @@ const ROOMS: &[Room] = &[
         "relay",
         Composition,
         &[
+            "address",
             "admin",
             "alerts",
             "audit",
@@ -167,9 +168,9 @@ const LIBRARIES: &[(&str, &[&str], &str)] = &[
     ("secrecy", &["transform", "auth", "config", "send", "admin"], "keeps secrets out of Debug and wipes them"),
     (
         "serde_json",
-        &["model", "template", "transform", "auth", "outcome", "alert", "config", "audit", "admin", "cli"],
-        "envelopes; JSON with texts to fill in, read and written; token answers; what rules see; alerts; the audit trail; \
-         the documents of the admin API, written and read",
+        &["model", "template", "transform", "auth", "outcome", "alert", "config", "telemetry", "audit", "admin", "cli"],
+        "envelopes; JSON with texts to fill in, read and written; token answers; what rules see; alerts; traces; the audit \
+         trail; the documents of the admin API, written and read",
     ),
     (
         "sha2",

@@ -205,10 +205,12 @@ async fn what_a_running_relay_cannot_change_is_said_and_stays() {
     let sink = Sink::start().await;
     let relay = WholeRelay::start(&to_all(&[("crm", &sink.url("/"), "")])).await;
     relay.rewrite(|config| {
-        config.replace("[queue]\n", "[queue]\nretention = \"9d\"\n").replacen("127.0.0.1:0", "127.0.0.1:9", 1)
+        let other =
+            config.replace("[queue]\n", "[queue]\nretention = \"9d\"\n").replacen("127.0.0.1:0", "127.0.0.1:9", 1);
+        other + "\n[traces]\nendpoint = \"http://127.0.0.1:4318/v1/traces\"\n"
     });
     let report = done(&relay.reload().await);
-    assert_eq!(report["needs_restart"], json!(["server.listen", "queue.retention"]));
+    assert_eq!(report["needs_restart"], json!(["server.listen", "queue.retention", "traces"]));
     assert_eq!(relay.read("status").await["config"]["needs_restart"], report["needs_restart"]);
     accept(&relay, "e1").await;
     sink.wait_for(1).await;

@@ -7,7 +7,7 @@ use super::failure::{Exit, Failure};
 use crate::{
     clock::random_bytes,
     config::{Config, Destination, Source},
-    model::{Delivery, Event, EventId, Name, NewDelivery, OriginalHeaders, Reading, Timestamp},
+    model::{Delivery, Event, EventId, Name, NewDelivery, OriginalHeaders, Reading, Sampling, Timestamp},
     transform::{Body, Captured, MASK, Occasion, OutboundRequest, Unsendable, outbound, shown_body},
 };
 
@@ -72,18 +72,19 @@ pub(super) fn previews(event: &Event, config: &Config) -> Vec<Preview> {
 
 fn preview(new: NewDelivery, event: &Event, config: &Config) -> Option<Preview> {
     let destination = config.destinations.iter().find(|destination| destination.name == new.destination)?;
+    let sampling = config.traces.as_ref().map_or(Sampling::ALL, |traces| traces.sampling);
     let request = match new.refused {
         Some(refused) => Err(refused.to_string()),
-        None => request(destination, event).map_err(|why| why.to_string()),
+        None => request(destination, event, sampling).map_err(|why| why.to_string()),
     };
     Some(Preview { destination: new.destination, request })
 }
 
-fn request(destination: &Destination, event: &Event) -> Result<Request, Unsendable> {
+fn request(destination: &Destination, event: &Event, sampling: Sampling) -> Result<Request, Unsendable> {
     let target = &destination.target;
     let delivery = Delivery::new(destination.name.clone(), event.received_at);
     let (auth, now) = (stand_ins(destination), event.received_at);
-    let occasion = Occasion { event, delivery: &delivery, attempt: 1, now, auth: &auth, kept_body: None };
+    let occasion = Occasion { event, delivery: &delivery, attempt: 1, now, auth: &auth, kept_body: None, sampling };
     let OutboundRequest { method, url, shown, mut headers, .. } = outbound(target, &occasion)?;
     if destination.grant.is_some() {
         headers.insert(header::AUTHORIZATION, HeaderValue::from_static(MASK));

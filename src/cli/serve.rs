@@ -90,7 +90,7 @@ fn refused(error: StartError) -> Failure {
         StartError::Listen { .. } | StartError::Store(OpenError::Locked { .. }) => Exit::Unavailable,
         StartError::Store(OpenError::Foreign { .. }) => Exit::Data,
         StartError::Store(_) | StartError::Audit(_) => Exit::Io,
-        StartError::Destination { .. } | StartError::OpenDoor { .. } => Exit::Config,
+        StartError::Destination { .. } | StartError::Traces(_) | StartError::OpenDoor { .. } => Exit::Config,
         StartError::Tls(_) | StartError::Bug(_) => Exit::Software,
     };
     Failure::new(exit, error)

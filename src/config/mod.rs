@@ -37,6 +37,7 @@ mod template;
 mod test;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod units;
 
 use std::{
@@ -46,8 +47,9 @@ use std::{
     time::Duration,
 };
 
-use http::uri::Authority;
+use http::{HeaderMap, uri::Authority};
 use secrecy::SecretString;
+use url::Url;
 
 pub use self::{
     budget::Budget,
@@ -70,7 +72,7 @@ use crate::{
     address,
     alert::Policy,
     auth::{Authorities, Grant, Identity},
-    model::{Name, Order},
+    model::{Name, Order, Sampling},
     outcome::Rules,
     rate::Window,
     retry::RetryPolicy,
@@ -98,6 +100,8 @@ pub struct Config {
     pub routes: Routes,
     /// `[alerts]`, when there is one; it names one destination at least, and only such as are there.
     pub alerts: Option<Policy>,
+    /// `[traces]`, when there is one.
+    pub traces: Option<Traces>,
     /// `[[test]]`, in the order of the file. They name only sources and destinations that are there.
     pub tests: Vec<Test>,
     /// What a person ought to look at.
@@ -210,8 +214,21 @@ pub struct Destination {
     pub fingerprint: Fingerprint,
 }
 
+/// Who is told of traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    /// Where the collector takes OTLP over HTTP.
+    pub endpoint: Url,
+    /// What it wants to see besides; credentials among them are marked sensitive.
+    pub headers: HeaderMap,
+    /// Which traces it gets.
+    pub sampling: Sampling,
+    /// Which certificates are needed.
+    pub tls: Tls,
+}
+
 /// Certificates beyond those of the system.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
     /// The only authorities whose certificates are believed.
     pub authorities: Option<Authorities>,
@@ -220,7 +237,7 @@ pub struct Tls {
 }
 
 const ROOT_KEYS: Keys = Keys {
-    known: &["server", "admin", "queue", "source", "destination", "budget", "route", "alerts", "test"],
+    known: &["server", "admin", "queue", "source", "destination", "budget", "route", "alerts", "traces", "test"],
     later: &[
         ("atoms", "leave it out: events come from webhooks alone"),
         ("calls", "leave it out: the events of a call are delivered one by one"),
@@ -248,6 +265,7 @@ const SECTIONS: &[(&str, &Keys)] = &[
     ("[budget.NAME]", &budget::KEYS),
     ("[[route]]", &route::KEYS),
     ("[alerts]", &alerts::KEYS),
+    ("[traces]", &traces::KEYS),
     ("[[test]]", &test::KEYS),
     ("`expect` of [[test]]", &test::EXPECTATION_KEYS),
     ("a secret", &secret::KEYS),
@@ -292,8 +310,9 @@ impl Config {
         let budgets = budget::read_all(&root, reader);
         let routes = route::read_all(&root, reader);
         let alerts = alerts::read(&root, &queue, &destinations, reader);
+        let traces = traces::read(&root, reader);
         let tests = test::read_all(&root, reader);
         let warnings = Problems::default();
-        Self { server, admin, queue, sources, destinations, budgets, routes, alerts, tests, warnings }
+        Self { server, admin, queue, sources, destinations, budgets, routes, alerts, traces, tests, warnings }
     }
 }

@@ -10,6 +10,7 @@ mod pressure;
 mod presets;
 mod robustness;
 mod templates;
+mod traces;
 
 use super::{Config, FixedEnvironment, Problem, Problems, Severity};
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::{self, Clock},
-    model::{Attempt, FailureKind, Outcome, Timestamp},
+    model::{Attempt, FailureKind, Outcome, Sampling, Timestamp},
     outcome::{Failure, Judgement, Meaning, Rules, Undecided},
     send::{Client, Credentials, Sent},
     store::{Claim, Settled, Store, StoreError},
@@ -50,6 +50,8 @@ pub(super) struct Way {
     pub(super) store: Arc<dyn Store>,
     /// The time.
     pub(super) clock: Clock,
+    /// Which traces we record.
+    pub(super) sampling: Sampling,
 }
 
 /// What has to be known of an attempt if its task doesn't come back.
@@ -176,6 +178,7 @@ impl Way {
             now: self.clock.now(),
             auth: credentials.captured(),
             kept_body: claim.kept_body.clone(),
+            sampling: self.sampling,
         };
         let request = transform::outbound(&self.target, &occasion).map_err(|reason| unsendable(&reason))?;
         if request.must_be_kept {
@@ -274,7 +277,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let retention = Retention { delivered: DAY, dead_letters: DAY, deduplication: DAY };
         let store = Embedded::open(Options::new(folder.path(), retention, 0, clock.clone())).unwrap();
-        let way = Way { target, client: client.unwrap(), rules: Rules::default(), store: Arc::new(store), clock };
+        let way = Way {
+            target,
+            client: client.unwrap(),
+            rules: Rules::default(),
+            store: Arc::new(store),
+            clock,
+            sampling: Sampling::ALL,
+        };
         (Attempts::new(way), folder)
     }
 

@@ -26,13 +26,14 @@ use super::{
     planner::{self, Draws, Planner},
     pulse::Heart,
     tell::Teller,
+    trace,
 };
 use crate::{
     breaker::{Breaker, Condition},
     clock::Clock,
     model::{Name, Order, Timestamp},
     store::{Settled, Settlement, Store, StoreError},
-    telemetry::LaneMetrics,
+    telemetry::{LaneMetrics, Traces},
 };
 
 /// What a lease lasts beyond the longest attempts: for a task that has to wait for a processor, and for a store that
@@ -77,6 +78,8 @@ pub(super) struct Surroundings {
     pub(super) stops: Stops,
     /// Where it counts.
     pub(super) metrics: Arc<LaneMetrics>,
+    /// Where it tells of attempts.
+    pub(super) traces: Traces,
 }
 
 /// One destination's lane.
@@ -141,6 +144,7 @@ impl Lane {
             let moment = self.moment();
             count::input(&self.around.metrics, &input, moment.now);
             self.teller.input(&input, moment.now);
+            trace::input(&self.around.traces, &input);
             for action in self.planner.apply(input, &moment) {
                 self.perform(action);
             }
@@ -251,6 +255,7 @@ fn way(destination: &Destination, around: &Surroundings) -> Way {
         rules: destination.rules.clone(),
         store: Arc::clone(&around.store),
         clock: around.clock.clone(),
+        sampling: around.traces.sampling(),
     }
 }
 

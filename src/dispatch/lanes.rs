@@ -137,6 +137,7 @@ impl Lanes {
             heart,
             stops: self.stops.clone(),
             metrics: Arc::new(self.metrics.lane(name)),
+            traces: self.metrics.traces().clone(),
         };
         let run = move |destination, following| Lane::new(around.clone(), destination, following).run();
         let (name, stops) = (name.clone(), self.stops.clone());

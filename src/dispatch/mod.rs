@@ -23,6 +23,7 @@ mod notices;
 mod planner;
 mod pulse;
 mod tell;
+mod trace;
 
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
 

@@ -96,6 +96,14 @@ impl Kind {
         }
     }
 
+    /// The type that it says it has.
+    pub(super) fn event_type(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Quarantined => None,
+            Self::Readable { event_type, .. } => Some(event_type),
+        }
+    }
+
     /// Counts an event that is stored now.
     pub(super) fn count(&self, metrics: &SourceMetrics) {
         match self {

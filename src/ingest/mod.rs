@@ -23,6 +23,7 @@ mod receive;
 mod server;
 mod setup;
 mod tls;
+mod trace;
 
 use std::{sync::Arc, time::Duration};
 

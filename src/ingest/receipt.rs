@@ -20,10 +20,12 @@ pub(super) struct Receipt {
     pub(super) id: EventId,
     /// Who signed it.
     pub(super) source: Name,
-    received_at: Timestamp,
+    /// When its body had been read whole.
+    pub(super) received_at: Timestamp,
     content_type: Option<HeaderValue>,
     signature: (HeaderName, HeaderValue),
-    body: Bytes,
+    /// What was signed.
+    pub(super) body: Bytes,
 }
 
 impl Receipt {

@@ -64,7 +64,7 @@ impl Ingest {
         request: Request<Incoming>,
     ) -> Result<Answer, Refused> {
         let head_at = Instant::now();
-        let Settings { max_body, accept_deadline, body_deadline, .. } = setup.settings;
+        let Settings { max_body, body_deadline, .. } = setup.settings;
         let (head, body) = request.into_parts();
         let source = match head::screen(&head, body.size_hint().exact(), &setup.sources, max_body)? {
             Wanted::Health => return Ok(Answer::Healthy),
@@ -75,7 +75,7 @@ impl Ingest {
         let receipt = self.verify(source, &head, body)?;
         activity.is_authentic();
         setup.counts.of(&source.name).body(length);
-        self.commit_by(head_at + accept_deadline, Arc::clone(setup), receipt, share).await
+        self.commit_in_time(head_at, Arc::clone(setup), receipt, share).await
     }
 
     fn verify(&self, source: &Source, head: &Parts, body: Bytes) -> Result<Receipt, Refused> {
@@ -84,18 +84,18 @@ impl Ingest {
             .map_err(|refusal| Refused::Forged { path_of: source.name.clone(), refusal })
     }
 
-    /// Commits in a task of its own, which goes on when nobody waits for the answer any more, and answers until
-    /// `deadline`. The body keeps its `share` of the memory as long as the task has it.
-    async fn commit_by(
+    /// Commits in a task of its own, which goes on when nobody waits for the answer any more, and answers in the time that a
+    /// request has whose head came at `head_at`. The body keeps its `share` of the memory as long as the task has it.
+    async fn commit_in_time(
         self: Arc<Self>,
-        deadline: Instant,
+        head_at: Instant,
         setup: Arc<Setup>,
         receipt: Receipt,
         share: Share,
     ) -> Result<Answer, Refused> {
-        let ingest = Arc::clone(&self);
+        let (ingest, deadline) = (Arc::clone(&self), head_at + setup.settings.accept_deadline);
         let commit = self.commits.spawn(async move {
-            let answer = ingest.commit(&setup, &receipt, deadline).await;
+            let answer = ingest.commit(&setup, &receipt, head_at).await;
             drop(share);
             answer
         });
@@ -109,19 +109,25 @@ impl Ingest {
         }
     }
 
-    /// Asks the store until it has the event; while it has no room, again and again until `deadline`, for the sender
+    /// Asks the store until it has the event; while it has no room, again and again until the deadline, for the sender
     /// won't.
-    async fn commit(&self, setup: &Setup, receipt: &Receipt, deadline: Instant) -> Result<Answer, Refused> {
+    async fn commit(&self, setup: &Setup, receipt: &Receipt, head_at: Instant) -> Result<Answer, Refused> {
+        let deadline = head_at + setup.settings.accept_deadline;
         loop {
             let event = receipt.event(&setup.routes);
             let kind = Kind::of(&event);
             let metrics = setup.counts.of(&receipt.source);
             let news = metrics.feed().is_heard().then(|| Happening::accepted(&event));
-            match self.store.accept(event).await {
-                Ok(acceptance) => return Ok(stored(receipt, &kind, acceptance, news, metrics)),
-                Err(StoreError::DiskFull(_)) if Instant::now() + RETRY_PAUSE < deadline => sleep(RETRY_PAUSE).await,
-                Err(error) => return Err(error.into()),
-            }
+            let answer = match self.store.accept(event).await {
+                Ok(acceptance) => Ok(stored(receipt, &kind, acceptance, news, metrics)),
+                Err(StoreError::DiskFull(_)) if Instant::now() + RETRY_PAUSE < deadline => {
+                    sleep(RETRY_PAUSE).await;
+                    continue;
+                }
+                Err(error) => Err(error.into()),
+            };
+            self.trace(receipt, &kind, head_at, &answer);
+            return answer;
         }
     }
 }

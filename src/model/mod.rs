@@ -9,6 +9,7 @@ mod id;
 mod name;
 mod normalized;
 mod time;
+mod trace;
 
 pub use delivery::{
     Attempt, Class, DeadReason, Delivery, DeliveryState, FailureKind, IllegalStep, NewDelivery, Order, Outcome, Verdict,
@@ -19,3 +20,4 @@ pub use id::{DeliveryId, EventId, ParseIdError};
 pub use name::{Name, NameError};
 pub use normalized::{About, Agent, Analytics, Call, Normalized, Payload};
 pub use time::Timestamp;
+pub use trace::{Sampling, SpanId, TraceId};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    config::{Admin, Config, Endpoint, Fingerprint, Queue, Server},
+    config::{Admin, Config, Endpoint, Fingerprint, Queue, Server, Traces},
     model::Name,
 };
 
@@ -56,13 +56,15 @@ pub(super) struct Fixed {
     /// Where people are listened to, whatever the config says.
     admin_address: Endpoint,
     queue: Queue,
+    traces: Option<Traces>,
 }
 
 impl Fixed {
     /// That of `config`, for a relay that listens to people at `admin_address`.
     pub(super) fn of(config: &Config, admin_address: Endpoint) -> Self {
         let (server, admin) = (config.server.clone(), config.admin.clone());
-        Self { server, admin, admin_address, queue: config.queue.clone() }
+        let (queue, traces) = (config.queue.clone(), config.traces.clone());
+        Self { server, admin, admin_address, queue, traces }
     }
 
     /// Whether what `config` says of who may look in is enough for the address at which that is possible.
@@ -87,6 +89,7 @@ impl Fixed {
             ("queue.dead_letter_retention", queue.dead_letter_retention != next.dead_letter_retention),
             ("queue.deduplication", queue.deduplication != next.deduplication),
             ("queue.min_free_disk", queue.min_free_disk != next.min_free_disk),
+            ("traces", self.traces != config.traces),
         ];
         settings.into_iter().filter(|(_, is_other)| *is_other).map(|(setting, _)| setting).collect()
     }

@@ -38,6 +38,9 @@ pub enum StartError {
         /// Why.
         source: ClientError,
     },
+    /// The collector of traces can't be called at all.
+    #[error("[traces]: {0}")]
+    Traces(#[source] ClientError),
     /// The service manager passed a socket that everybody could steer the relay by.
     #[error(
         "the service manager listens on {address} for people, whoever can reach that could see and steer the relay, and \

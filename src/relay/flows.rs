@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reloader, StartError, parts, queue};
+use super::{Reloader, StartError, parts, queue, traces::Export};
 use crate::{
     admin::{Admin, Controls, view::ConfigView},
     alerts::{self, Alerts, Senses},
@@ -24,6 +24,8 @@ use crate::{
 pub(super) struct Ground {
     pub(super) store: Arc<dyn Store>,
     pub(super) metrics: Arc<Metrics>,
+    /// Where traces go, of which `metrics` tell.
+    pub(super) traces: Export,
     pub(super) clock: Clock,
     /// Cancelled when the relay isn't ready any more, at the latest when it begins to stop.
     pub(super) leaving: CancellationToken,
@@ -32,11 +34,12 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// Opens the queue of `config`.
+    /// Opens the queue of `config`, and the way to its collector of traces.
     pub(super) async fn open(config: &Config, mut metrics: Metrics, clock: Clock) -> Result<Self, StartError> {
         let store = queue::open(&config.queue, &clock, &mut metrics).await?;
+        let traces = Export::start(config.traces.clone(), &mut metrics)?;
         let (metrics, leaving, stop) = (Arc::new(metrics), CancellationToken::new(), CancellationToken::new());
-        Ok(Self { store, metrics, clock, leaving, stop })
+        Ok(Self { store, metrics, traces, clock, leaving, stop })
     }
 
     fn parts(&self) -> (Arc<dyn Store>, Clock, Arc<Metrics>) {

@@ -9,7 +9,7 @@
 //! While it runs, the config can be read again (`reload`): then all of it is made ready first, and put in place at once.
 //!
 //! Shutdown goes the other way: ingest, dispatch and alerts stop taking anything new and finish what they have, side by side, then the
-//! store closes, then the admin listener, which says "stopping" until then.
+//! store closes while the last spans are sent, then the admin listener, which says "stopping" until then.
 
 mod budgets;
 mod certificate;
@@ -21,6 +21,7 @@ mod listen;
 mod parts;
 mod queue;
 mod reload;
+mod traces;
 mod vitals;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -34,6 +35,7 @@ use self::{
     flows::{Flows, Ground, Seen},
     listen::{listen_for_events, listen_for_people, taking_events},
     reload::Reloads,
+    traces::Export,
 };
 pub use self::{
     error::{RelayError, StartError},
@@ -67,6 +69,8 @@ pub struct Relay {
     reloads: TaskTracker,
     /// What watches over the rest.
     alerts: TaskTracker,
+    /// What brings spans to the collector of traces.
+    traces: Export,
     /// The listener that answers people.
     answers: TaskTracker,
     /// Cancelled when the relay isn't ready any more, at the latest when it begins to stop.
@@ -104,7 +108,7 @@ impl Relay {
         let seen = Seen { config: shown.subscribe(), reloader: reloader.clone() };
         let (flows, alerts) = Flows::new(&config, &ground, trail, seen);
         let current = Current::start(config, &flows, &ground, admin.clone())?;
-        let Ground { store, metrics, leaving, stop, .. } = ground;
+        let Ground { store, metrics, traces, leaving, stop, .. } = ground;
         let reloads = Reloads { load, current, shown, metrics, clock: clock.clone() };
 
         let (stop_admin, Flows { dispatch, ingest, admin: answers, .. }) = (CancellationToken::new(), flows);
@@ -123,6 +127,7 @@ impl Relay {
             reloader,
             reloads,
             alerts,
+            traces,
             answers,
             leaving,
             stop,
@@ -167,7 +172,9 @@ impl Relay {
     /// [`RelayError`]: the store failed, now or while it was closed. Everything that was acknowledged is on disk all the
     /// same.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
-        let Self { store, dispatch, ingest, reloads, alerts, answers, leaving, stop: stopping, stop_admin, .. } = self;
+        let Self {
+            store, dispatch, ingest, reloads, alerts, traces, answers, leaving, stop: stopping, stop_admin, ..
+        } = self;
         let failure = tokio::select! {
             () = stop => None,
             error = store.failed() => Some(error),
@@ -175,7 +182,7 @@ impl Relay {
         leaving.cancel();
         stopping.cancel();
         tokio::join!(reloads.wait(), dispatch.finished(GRACE), ingest.wait(), alerts.wait());
-        let closed = store.close().await;
+        let (closed, ()) = tokio::join!(store.close(), traces.end());
         stop_admin.cancel();
         answers.wait().await;
         match failure.or(closed.err()) {

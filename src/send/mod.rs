@@ -18,7 +18,8 @@ mod tokens;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 pub use self::tokens::Credentials;
@@ -161,6 +162,16 @@ impl Client {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
         let request = |http: &reqwest::Client| http.request(method, url).headers(headers).body(body);
+        let response = self.connections.exchange(request).await?;
+        Ok(reply::read(response).await)
+    }
+
+    /// Posts what is no delivery, in the same way.
+    ///
+    /// # Errors
+    /// As those of [`Self::send`].
+    pub async fn post(&self, url: Url, headers: HeaderMap, body: Bytes) -> Sent {
+        let request = |http: &reqwest::Client| http.post(url).headers(headers).body(body);
         let response = self.connections.exchange(request).await?;
         Ok(reply::read(response).await)
     }

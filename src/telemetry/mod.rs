@@ -1,5 +1,5 @@
 //! What the relay says of itself while it runs: the log, line by line, the metrics, as numbers, the last hour, by the minute,
-//! and what happens, to those who listen.
+//! traces, event by event, and what happens, to those who listen.
 //!
 //! None of them holds a body, a secret or a phone number. Metrics have no labels that strangers can make up, either.
 
@@ -7,6 +7,7 @@ mod feed;
 mod history;
 mod log;
 mod metrics;
+mod traces;
 
 pub use feed::{About, End, Feed, Happening, Heard, Listener, News};
 pub use history::{History, Minute, Progress};
@@ -15,3 +16,4 @@ pub use metrics::{
     AttemptEnd, CertificateMetrics, DestinationReading, Durations, Format, LaneMetrics, Metrics, Reading,
     RefusalReason, SourceMetrics, StoreReading,
 };
+pub use traces::{Attempted, Became, Carried, Carrier, Exporter, Received, Reception, Span, Traces};

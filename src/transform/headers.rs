@@ -103,12 +103,13 @@ fn add_original(headers: &mut HeaderMap, event: &Event) -> Result<(), Unsendable
 
 /// Sets the relay's own headers, whatever stood there, and returns the idempotency key.
 fn set_own(headers: &mut HeaderMap, occasion: &Occasion<'_>) -> Result<String, Unsendable> {
-    let Occasion { event, delivery, attempt, .. } = *occasion;
+    let Occasion { event, delivery, attempt, sampling, .. } = *occasion;
     let id = DeliveryId { event: event.id, destination: delivery.destination.clone() };
     let key = identity::idempotency_key(&id, delivery.round);
     headers.insert(header::USER_AGENT, USER_AGENT);
     headers.insert(IDEMPOTENCY_KEY, value(key.as_bytes(), "Idempotency-Key")?);
-    headers.insert(TRACEPARENT, value(identity::traceparent(&id, attempt).as_bytes(), "traceparent")?);
+    let traceparent = identity::traceparent(&id, attempt, sampling);
+    headers.insert(TRACEPARENT, value(traceparent.as_bytes(), "traceparent")?);
     headers.insert(RELAY_DELIVERY, value(id.to_string().as_bytes(), "X-Relay-Delivery")?);
     headers.insert(RELAY_EVENT, value(event.id.to_string().as_bytes(), "X-Relay-Event")?);
     headers.insert(RELAY_ATTEMPT, attempt.into());

@@ -1,8 +1,6 @@
 //! By which ids a destination and its tracing recognise an attempt. All are derived, none is stored.
 
-use sha2::{Digest, Sha256};
-
-use crate::model::DeliveryId;
+use crate::model::{DeliveryId, Sampling, SpanId, TraceId};
 
 /// What must take effect once. A delivered event that people send again (`round` from 1) is meant to take effect again,
 /// so each round has its own key.
@@ -10,21 +8,12 @@ pub(super) fn idempotency_key(id: &DeliveryId, round: u32) -> String {
     if round == 0 { id.to_string() } else { format!("{id}.r{round}") }
 }
 
-/// The W3C `traceparent`: the trace is the event's own 16 bytes, so that all its deliveries meet in one trace; the span
-/// belongs to the attempt. The last byte says `sampled`.
-pub(super) fn traceparent(id: &DeliveryId, attempt: u32) -> String {
-    let trace = u128::from_be_bytes(*id.event.as_bytes());
-    format!("00-{trace:032x}-{:016x}-01", span(id, attempt))
-}
-
-/// 64 bits of SHA-256, never all zero, which the standard forbids.
-fn span(id: &DeliveryId, attempt: u32) -> u64 {
-    let digest = Sha256::new()
-        .chain_update(id.event.as_bytes())
-        .chain_update(id.destination.as_str())
-        .chain_update(attempt.to_be_bytes())
-        .finalize();
-    digest.first_chunk().map_or(1, |bytes| u64::from_be_bytes(*bytes)).max(1)
+/// The W3C `traceparent`: all deliveries of an event meet in one trace, and the span belongs to the attempt. The last byte
+/// says whether we record it.
+pub(super) fn traceparent(id: &DeliveryId, attempt: u32, sampling: Sampling) -> String {
+    let (trace, span) = (TraceId::from(id.event), SpanId::of_attempt(id, attempt));
+    let flags = u8::from(sampling.takes(id.event));
+    format!("00-{trace}-{span}-{flags:02x}")
 }
 
 #[cfg(test)]
@@ -39,14 +28,21 @@ mod tests {
 
     #[test]
     fn a_traceparent_is_the_events_id_and_a_span_per_attempt() {
-        let (first, second) = (traceparent(&id("crm"), 1), traceparent(&id("crm"), 2));
+        let traceparent = |destination, attempt| traceparent(&id(destination), attempt, Sampling::ALL);
+        let (first, second) = (traceparent("crm", 1), traceparent("crm", 2));
         let parts: Vec<&str> = first.split('-').collect();
         assert_eq!(parts[0], "00");
         assert_eq!(parts[1], id("crm").event.to_string().replace('-', ""));
         assert_eq!(parts[2].len(), 16);
         assert_eq!(parts[3], "01");
         assert_ne!(first, second);
-        assert_ne!(first, traceparent(&id("slack"), 1));
-        assert_eq!(first, traceparent(&id("crm"), 1));
+        assert_ne!(first, traceparent("slack", 1));
+        assert_eq!(first, traceparent("crm", 1));
+    }
+
+    #[test]
+    fn what_is_not_recorded_says_so() {
+        let none = Sampling::of_ratio(0.0).unwrap();
+        assert!(traceparent(&id("crm"), 1, none).ends_with("-00"));
     }
 }

@@ -10,7 +10,7 @@
 //! | `Idempotency-Key` | all attempts of a round | what must take effect once: the same text, and `.r1`, `.r2` … when people sent a delivered event again |
 //! | `X-Relay-Event` | all destinations | the event |
 //! | `X-Relay-Attempt` | | counts from 1, over all rounds |
-//! | `traceparent` | its trace id: all deliveries of an event | W3C trace context; both ids are derived, so nothing has to be kept |
+//! | `traceparent` | its trace id: all deliveries of an event | W3C trace context; its span is the attempt, as an exported trace has it |
 //!
 //! An alert of the relay's own has a body of its own at each destination, for no template for calls fits it.
 //!
@@ -48,7 +48,7 @@ pub use self::{
     target::Target,
     vars::{MASK, Var, Vars},
 };
-use crate::model::{Delivery, Event, Timestamp};
+use crate::model::{Delivery, Event, Sampling, Timestamp};
 
 /// What came with a destination's credentials, by name: `auth.NAME` in templates.
 pub type Captured = BTreeMap<String, String>;
@@ -68,6 +68,8 @@ pub struct Occasion<'a> {
     pub auth: &'a Captured,
     /// The body of an earlier attempt, where it was kept.
     pub kept_body: Option<Bytes>,
+    /// Which traces we record.
+    pub sampling: Sampling,
 }
 
 /// The request for one attempt.

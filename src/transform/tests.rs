@@ -77,7 +77,10 @@ fn header_template(name: &'static str, source: &str) -> HeaderTemplate {
 /// The request for an attempt.
 fn nth(target: &Target, event: &Event, delivery: &Delivery, attempt: u32) -> Result<OutboundRequest, Unsendable> {
     let auth = Captured::from([("instance_url".to_owned(), "https://acme.my.example".to_owned())]);
-    outbound(target, &Occasion { event, delivery, attempt, now: RECEIVED, auth: &auth, kept_body: None })
+    outbound(
+        target,
+        &Occasion { event, delivery, attempt, now: RECEIVED, auth: &auth, kept_body: None, sampling: Sampling::ALL },
+    )
 }
 
 /// The request for the first attempt.
@@ -296,6 +299,7 @@ fn a_body_that_has_to_be_the_same_is_kept_once_and_sent_again() {
         now: RECEIVED,
         auth: &auth,
         kept_body,
+        sampling: Sampling::ALL,
     };
     let request = outbound(&target, &occasion(1, None)).unwrap();
     assert!(request.must_be_kept);
@@ -362,8 +366,15 @@ fn people_see_the_body_with_masks_for_its_secrets() {
         Target { vars: vars(), body: json_body("{{ vars.key | upper }}-{{ call.id }}"), ..target("https://a/") };
     let call = call(&json!({ "callId": "CALL-1" }));
     let (delivery, auth) = (delivery(), Captured::new());
-    let occasion =
-        Occasion { event: &call, delivery: &delivery, attempt: 1, now: RECEIVED, auth: &auth, kept_body: None };
+    let occasion = Occasion {
+        event: &call,
+        delivery: &delivery,
+        attempt: 1,
+        now: RECEIVED,
+        auth: &auth,
+        kept_body: None,
+        sampling: Sampling::ALL,
+    };
     assert_eq!(shown_body(&target, &occasion).unwrap(), r#"{"text":"(SECRET)-CALL-1"}"#);
 }
 

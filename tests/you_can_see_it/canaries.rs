@@ -8,7 +8,7 @@ use crate::{
     site::{Process, Site},
     support::{
         fixtures,
-        sink::status,
+        sink::{Sink, status},
         wire::{Answer, Request},
     },
     window::run,
@@ -23,11 +23,17 @@ const PERSONAL: [&str; 2] = ["1415555", "Harbor Dental"];
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 /// Sends an event of the kind that there is on a bad day to a relay that logs at `level`: it is refused by its destination,
-/// which says the caller's number in its answer. Returns the log.
+/// which says the caller's number in its answer. What a collector of traces is told shows nothing, either. Returns the log.
 async fn bad_day(level: &str, look: impl AsyncFnOnce(&Process, &Site)) -> String {
     let site = Site::prepared().await;
     site.sink.reply(|_| http::Response::builder().status(422).body("call +14155550132".into()).unwrap());
-    let log = site.file("log", b"");
+    let (log, collector) = (site.file("log", b""), Sink::start().await);
+    site.changes(|config| {
+        let endpoint = collector.url("/v1/traces");
+        format!(
+            "{config}\n[traces]\nendpoint = \"{endpoint}\"\nheaders = {{ X-Api-Key = {{ env = \"CRM_TOKEN\" }} }}\n"
+        )
+    });
     let relay = site.serve_logging(level, fs::File::create(&log).unwrap().into()).await;
     relay.send(&site, "").await;
     let forged = format!("send --config {} --to http://{}/webhook", site.config(), relay.address("public_address"));
@@ -35,6 +41,9 @@ async fn bad_day(level: &str, look: impl AsyncFnOnce(&Process, &Site)) -> String
     relay.wait_for("a dead letter", "dead list --json").await;
     look(&relay, &site).await;
     assert_eq!(relay.stop().await.code(), Some(0));
+    let told: String = collector.got().iter().map(|got| String::from_utf8_lossy(&got.body).into_owned()).collect();
+    assert!(told.contains("deliver crm"), "no attempt is in a trace: {told}");
+    assert_absent(&[&SECRETS[..], &PERSONAL[..]].concat(), "a trace", &told);
     fs::read_to_string(log).unwrap()
 }
 

@@ -18,5 +18,6 @@ mod past;
 mod site;
 mod stopped_queue;
 mod stream;
+mod traces;
 mod walk;
 mod window;

@@ -161,6 +161,8 @@ async fn every_series_is_there_from_the_first_scrape() {
         "queue_oldest_age_seconds{destination=crm}",
         "destination_condition{condition=stopped,destination=crm}",
         "deliveries_expired_total{destination=crm}",
+        "traces_spans_exported_total{}",
+        "traces_spans_dropped_total{reason=queue_full}",
         "store_damaged_bytes{}",
         "store_damaged_events{}",
         "store_index_rebuilds_total{}",

@@ -55,15 +55,15 @@ fn read_template(
 
 /// An address that never changes.
 #[derive(Debug)]
-pub(super) struct Fixed {
+pub(in crate::config) struct Fixed {
     /// The address.
-    pub(super) url: Url,
+    pub(in crate::config) url: Url,
     /// Whether nobody may be shown more of it than the host.
     pub(super) is_secret: bool,
 }
 
 impl Fixed {
-    pub(super) fn read(field: &Field<'_>, policy: Policy, reader: &mut Reader<'_>) -> Option<Self> {
+    pub(in crate::config) fn read(field: &Field<'_>, policy: Policy, reader: &mut Reader<'_>) -> Option<Self> {
         let given = secret::read_given(field, EXAMPLE, reader)?;
         let holds_secret = holds_secret(given.expose());
         let parsed = parse(given.expose());

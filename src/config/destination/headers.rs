@@ -71,6 +71,13 @@ pub(super) fn read(
     headers
 }
 
+/// Reads headers that don't depend on an event, of a section that is about none.
+pub(in crate::config) fn read_constant(section: &Section<'_>, reader: &mut Reader<'_>) -> HeaderMap {
+    let entries = section.free_table("headers", EXAMPLE, reader);
+    let read = |field: &Field<'_>| Some((read_name(field, &[], reader)?, read_value(field, reader)?));
+    entries.iter().filter_map(read).collect()
+}
+
 fn read_header(
     field: &Field<'_>,
     sources: &[Source],

@@ -17,15 +17,17 @@ use std::{num::NonZeroUsize, time::Duration};
 use http::Method;
 
 pub use self::preset::{PRESETS, Preset};
-use self::{auth::Auth, body::BodyKeys, headers::Headers};
 pub(super) use self::{
+    address::Fixed,
     auth::{BASIC_KEYS, HEADER_KEYS, HMAC_KEYS, KEYS as AUTH_KEYS, OAUTH2_KEYS, STANDARD_WEBHOOKS_KEYS},
     body::read_body,
+    headers::read_constant as read_constant_headers,
     json::read_number,
     outcome::KEYS as OUTCOME_KEYS,
     retry::KEYS as RETRY_KEYS,
-    tls::KEYS as TLS_KEYS,
+    tls::{KEYS as TLS_KEYS, read as read_tls},
 };
+use self::{auth::Auth, body::BodyKeys, headers::Headers};
 use super::{
     Destination, Source, budget, entries,
     field::Field,

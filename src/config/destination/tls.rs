@@ -18,8 +18,8 @@ pub(in crate::config) const KEYS: Keys = Keys { known: &["ca", "cert", "key"], l
 
 const CA_EXAMPLE: &str = "\"/etc/ssl/internal-ca.pem\"";
 
-/// Reads `tls` of a destination, if it has one.
-pub(super) fn read(destination: &Section<'_>, reader: &mut Reader<'_>) -> Tls {
+/// Reads `tls` of a destination or the like, if it has one.
+pub(in crate::config) fn read(destination: &Section<'_>, reader: &mut Reader<'_>) -> Tls {
     let Some(section) = destination.given_table("tls", &KEYS, reader) else { return Tls::default() };
     let authorities = section.field("ca").and_then(|field| read_authorities(&field, reader));
     Tls { authorities, identity: identity::read(&section, reader) }

@@ -94,6 +94,7 @@ fn every_known_key_is_read() {
         "[budget.crm]",
         "[[route]]",
         "[alerts]",
+        "[traces]",
         "[[test]]",
         "[[test]]\n[test.expect.crm]",
         "[destination.crm.url]",

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::{
-    model::{Delivery, Event, EventId, Name, OriginalHeaders, Reading, Timestamp},
+    model::{Delivery, Event, EventId, Name, OriginalHeaders, Reading, Sampling, Timestamp},
     transform::{Captured, Occasion, OutboundRequest, Resend, Target, outbound},
 };
 
@@ -35,7 +35,15 @@ fn request(lines: &str) -> OutboundRequest {
     };
     let delivery = Delivery::new(Name::new("crm").unwrap(), Timestamp::EPOCH);
     let (auth, now) = (Captured::new(), Timestamp::EPOCH);
-    let occasion = Occasion { event: &event, delivery: &delivery, attempt: 1, now, auth: &auth, kept_body: None };
+    let occasion = Occasion {
+        event: &event,
+        delivery: &delivery,
+        attempt: 1,
+        now,
+        auth: &auth,
+        kept_body: None,
+        sampling: Sampling::ALL,
+    };
     outbound(&target(lines), &occasion).unwrap()
 }
 

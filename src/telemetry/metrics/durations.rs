@@ -10,7 +10,7 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric, exemplar::HistogramWithExemplars},
 };
 
-use crate::model::EventId;
+use crate::model::{EventId, TraceId};
 
 /// A histogram of durations. Clones count together.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ impl Durations {
 
     /// Counts something that took so long; `event`, if any, is the example of its bucket from now on.
     pub fn note(&self, took: Duration, event: Option<EventId>) {
-        self.0.observe(took.as_secs_f64(), event.map(|event| [("trace_id", TraceId(event))]), None);
+        self.0.observe(took.as_secs_f64(), event.map(|event| [("trace_id", event.into())]), None);
     }
 }
 
@@ -49,12 +49,8 @@ impl EncodeMetric for Durations {
     }
 }
 
-/// The trace of an event and all its deliveries, as destinations get it in `traceparent`.
-#[derive(Debug, Clone, Copy)]
-struct TraceId(EventId);
-
 impl EncodeLabelValue for TraceId {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        write!(encoder, "{:032x}", u128::from_be_bytes(*self.0.as_bytes()))
+        write!(encoder, "{self}")
     }
 }

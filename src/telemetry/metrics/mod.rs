@@ -18,6 +18,7 @@ mod process;
 mod reading;
 mod source;
 mod split;
+mod traces;
 
 use std::fmt;
 
@@ -29,8 +30,8 @@ use prometheus_client::{
 
 use self::{config::ConfigGauges, lane::LaneFamilies, source::SourceFamilies};
 use crate::{
-    model::{Name, Timestamp},
-    telemetry::Feed,
+    model::{Name, Sampling, Timestamp},
+    telemetry::{Carrier, Exporter, Feed, Traces},
 };
 
 pub use certificate::CertificateMetrics;
@@ -39,6 +40,8 @@ pub use format::Format;
 pub use lane::{AttemptEnd, LaneMetrics};
 pub use reading::{DestinationReading, Reading, StoreReading};
 pub use source::{RefusalReason, SourceMetrics};
+pub(super) use split::Word;
+pub(super) use traces::{Lost, TraceMetrics};
 
 /// What every name but those of the process begins with.
 const PREFIX: &str = "atoms_relay";
@@ -60,6 +63,8 @@ pub struct Metrics {
     lanes: LaneFamilies,
     certificate: CertificateMetrics,
     syncs: Durations,
+    spans: TraceMetrics,
+    traces: Traces,
     feed: Feed,
     config: ConfigGauges,
     started_at: Timestamp,
@@ -78,8 +83,9 @@ impl Metrics {
         let syncs = Durations::within(SYNC_BOUNDS);
         let help = "How long the disk took to make a batch of the queue's records durable";
         registry.register_with_unit("store_sync_duration", help, Unit::Seconds, syncs.clone());
+        let (spans, traces) = (TraceMetrics::register(&mut registry), Traces::default());
         let config = ConfigGauges::register(&mut registry, started_at);
-        Self { registry, sources, lanes, certificate, syncs, feed, config, started_at }
+        Self { registry, sources, lanes, certificate, syncs, spans, traces, feed, config, started_at }
     }
 
     /// The series of a source.
@@ -110,6 +116,20 @@ impl Metrics {
     #[must_use]
     pub fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    /// Has [`Self::traces`] told to a collector that `carrier` reaches, as far as `sampling` wants them. What is returned has
+    /// to be run.
+    pub fn export_traces(&mut self, sampling: Sampling, carrier: Carrier) -> Exporter {
+        let (traces, exporter) = Traces::exported(sampling, carrier, self.spans.clone());
+        self.traces = traces;
+        exporter
+    }
+
+    /// Where traces are told.
+    #[must_use]
+    pub fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Where the store notes how long its syncs take.

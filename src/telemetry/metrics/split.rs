@@ -7,7 +7,7 @@ use prometheus_client::metrics::{counter::Counter, family::Family};
 use super::Labels;
 
 /// A value of a label.
-pub(super) trait Word: Copy + PartialEq {
+pub(in crate::telemetry) trait Word: Copy + PartialEq {
     /// As the label has it.
     fn word(self) -> Cow<'static, str>;
 }

@@ -132,6 +132,8 @@ fn rows(config: &Config) -> Vec<[String; 3]> {
     );
     rows.extend(config.destinations.iter().map(|to| row("destination", to.name.as_str(), address(to))));
     rows.extend(config.routes.as_slice().iter().map(|route| row("route", &destinations(route), conditions(route))));
+    let host = |traces: &config::Traces| traces.endpoint.origin().ascii_serialization();
+    rows.extend(config.traces.iter().map(|traces| row("traces", "", host(traces))));
     rows
 }
 
@@ -256,6 +258,9 @@ name = "finished calls"
 events = ["post-conversation"]
 agents = ["68c1f0aa41d2b7e5903c11a4"]
 to = ["crm", "slack"]
+
+[traces]
+endpoint = "https://otlp.example/tenants/7/v1/traces"
 "#;
 
     fn check_text(text: &str) -> Checked {
@@ -278,7 +283,8 @@ to = ["crm", "slack"]
              source       atoms            POST http://127.0.0.1:8080/webhook\n  \
              destination  crm              POST https://crm.internal.example/api/calls\n  \
              destination  slack            POST https://hooks.slack.com/… (secret)\n  \
-             route        to crm, slack    post-conversation of one agent (finished calls)\n"
+             route        to crm, slack    post-conversation of one agent (finished calls)\n  \
+             traces                        https://otlp.example\n"
         );
         assert!(checked.remarks(Colour::Plain).ends_with("relay.toml: 2 warnings\n"));
         assert!(checked.is_usable());

@@ -96,7 +96,7 @@ fn report_token(field: &Field<'_>, reader: &mut Reader<'_>) {
 
 /// The address, or what is wrong with it and what to do.
 fn parse(text: &str) -> Result<Url, (&'static str, &'static str)> {
-    const HELP: &str = "write it whole, for example `url = \"https://crm.internal.example/api/calls\"`";
+    const HELP: &str = "write it whole, for example `\"https://crm.internal.example/api/calls\"`";
     let url = Url::parse(text).map_err(|_| ("is not an address", HELP))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(("has to begin with `https://` or `http://`", HELP));

@@ -511,7 +511,7 @@ fn an_address_has_to_be_whole_and_without_credentials() {
     let with_url = |url: &str| only_problem(&minimal_with("\"https://crm.internal.example/api/calls\"", url));
     assert_eq!(
         with_url("\"crm.internal.example/api\""),
-        "error: \"crm.internal.example/api\" | `url` is not an address | write it whole, for example `url = \"https://crm.internal.example/api/calls\"`"
+        "error: \"crm.internal.example/api\" | `url` is not an address | write it whole, for example `\"https://crm.internal.example/api/calls\"`"
     );
     assert!(with_url("\"localhost:80\"").contains("has to begin with `https://` or `http://`"));
     assert!(

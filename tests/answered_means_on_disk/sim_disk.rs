@@ -41,12 +41,14 @@ pub(crate) struct Fault {
     pub(crate) failure: Failure,
 }
 
-/// Which operations count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which operations count; each kind is part of the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Counted {
     All,
     /// Those that change what is on disk: between two reads the power can't be cut in a way of its own.
     Changes,
+    /// Those that make the bytes of a file durable.
+    Syncs,
 }
 
 /// For how long operations fail.
@@ -169,7 +171,7 @@ impl State {
     /// Counts an operation, and tells how it fails if it does. `kind` is the narrowest count that it is part of.
     fn hit(&mut self, kind: Counted) -> Option<Failure> {
         let fault = self.fault?;
-        let counts = fault.counted == Counted::All || kind == Counted::Changes;
+        let counts = kind >= fault.counted;
         self.operations += u64::from(counts);
         let fails = match fault.lasts {
             Lasts::Once => counts && self.operations == fault.at,
@@ -310,7 +312,7 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let failure = self.disk.0.lock().unwrap().hit(Counted::Changes);
+        let failure = self.disk.0.lock().unwrap().hit(Counted::Syncs);
         let mut content = self.inode.lock().unwrap();
         if let Some(failure) = failure {
             // When the power goes, nobody gives up anything: pieces may have got there.

@@ -10,7 +10,7 @@ use std::{
 use atoms_relay::{
     model::{DeadReason, Delivery, EventId, Order, Verdict},
     store::{
-        Acceptance, EventFilter, Store,
+        Acceptance, Damage, EventFilter, Store,
         embedded::{Embedded, Options},
     },
 };
@@ -177,12 +177,31 @@ impl Victim {
                 return Err(Broken::Lost(format!("what became of event {id}, which wasn't hit")));
             }
         }
+        if !self.examine_hit(store, hit).await? {
+            return Ok(false);
+        }
         let report = store.report();
         let lost = self.events.keys().filter(|id| !listed.contains_key(id)).count();
         if lost > 0 && report.damaged_bytes == 0 && !hit.crash {
             return Err(Broken::Wrong(format!("{lost} events were lost in silence: {report:?}")));
         }
         self.use_it(store, hit).await
+    }
+
+    /// Whether what was hit is what it was, or is told to be damaged. `Ok(false)` when the store said that it doesn't work.
+    async fn examine_hit(&self, store: &Embedded, hit: &Hit) -> Result<bool, Broken> {
+        for id in &hit.events {
+            let Ok(stored) = store.event(*id).await else { return Ok(false) };
+            let is_told = hit.crash || store.stats().damage != Damage::default();
+            match stored {
+                Some(stored) if stored.event.body != self.events[id].body => {
+                    return Err(Broken::Wrong(format!("event {id} has another body, and passes for whole")));
+                }
+                None if !is_told => return Err(Broken::Wrong(format!("event {id} can't be read, and nobody is told"))),
+                _ => {}
+            }
+        }
+        Ok(true)
     }
 
     /// Whether the store does its work.

@@ -354,7 +354,7 @@ async fn a_format_of_the_future_is_refused_by_name_and_left_alone() {
 async fn a_flipped_bit_in_a_format_is_damage_and_no_other_format() {
     let (bench, segment) = closed_with_an_event().await;
     let mut bytes = fs::read(&segment).unwrap();
-    bytes[8] ^= 2;
+    bytes[8] ^= 64;
     fs::write(&segment, &bytes).unwrap();
 
     let store = bench.open();

@@ -4,6 +4,7 @@
 //! the shipped program: also what doesn't pass the seam (sled, locks), the exit code, and what is told to senders and people.
 
 use std::{
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -34,7 +35,7 @@ const FAILURES: [Failure; 4] = [Failure::Io, Failure::IoForGood, Failure::NoSpac
 /// Trials at a time: most of one is waiting for a process.
 const AT_ONCE: usize = 4;
 
-/// Of the hundreds of operations of a life, how many fail in a short run.
+/// Of the hundreds of operations of a life, how many fail in a short run: half of them while it starts, the others after that.
 const SHORT: usize = 12;
 
 /// What is counted over all trials.
@@ -67,6 +68,8 @@ async fn hand_in(home: &Home, n: usize) -> Option<Answer> {
 /// The life of a relay.
 struct Life {
     has_started: bool,
+    /// The operations that its start took.
+    start: u64,
     /// The numbers of the events that it answered with 200, and its ids for them.
     accepted: Vec<(usize, String)>,
     code: i32,
@@ -77,19 +80,22 @@ async fn live(home: &Home, preload: &Preload, sink: &Scripted) -> Life {
     let mut relay = home.start_with(|program| preload.attach(program, &home.queue()));
     let mut accepted = Vec::new();
     let has_started = relay.has_started().await;
+    let start = preload.operations();
     if has_started {
         for n in 0..EVENTS {
             let answer = hand_in(home, n).await.filter(|answer| answer.status == 200);
             accepted.extend(answer.map(|answer| (n, answer.text("id"))));
         }
-        let has_ended = async || (sink.count() >= accepted.len() || relay.has_ended()).then_some(relay.has_ended());
+        // Who refuses an event has failed, and ends without being asked to.
+        let is_done = || accepted.len() == EVENTS && sink.count() >= EVENTS;
+        let has_ended = async || (is_done() || relay.has_ended()).then_some(relay.has_ended());
         if !eventually("deliveries, or the end of the relay", has_ended).await {
             relay.ask_to_stop();
         }
     }
     let status = relay.ended().await;
     let code = status.code().unwrap_or_else(|| panic!("it was ended by a signal: {status}\n{}", home.log()));
-    Life { has_started, accepted, code }
+    Life { has_started, start, accepted, code }
 }
 
 /// A relay on the same queue, with a disk that works again, has to have everything that was acknowledged and to deliver it.
@@ -121,7 +127,7 @@ async fn trial(n: u64, failure: Failure, sum: &Sum) {
     let sink = Scripted::always(Behaviour::Answers(200)).await;
     let (home, preload) = (Home::new(&[("crm", sink.url("/"), "")]), Preload::new());
     preload.fail(n, failure);
-    let Life { has_started, accepted, code } = live(&home, &preload, &sink).await;
+    let Life { has_started, accepted, code, .. } = live(&home, &preload, &sink).await;
     let context = format!("{failure:?} of operation {n} of {}: {}", preload.operations(), home.log());
     let has_failed = preload.failures() > 0;
     assert!(has_failed || (code, accepted.len()) == (0, EVENTS), "exit code {code}, {context}");
@@ -136,26 +142,25 @@ async fn trial(n: u64, failure: Failure, sum: &Sum) {
     count(&sum.acknowledged, accepted.len());
 }
 
-/// The operations that a relay makes from its start to its end when nothing fails.
-async fn operations_of_a_life() -> u64 {
+/// The operations that a relay makes when nothing fails: until it has started, and until its end.
+async fn operations_of_a_life() -> (u64, u64) {
     let sink = Scripted::always(Behaviour::Answers(200)).await;
     let (home, preload) = (Home::new(&[("crm", sink.url("/"), "")]), Preload::new());
-    let Life { accepted, code, .. } = live(&home, &preload, &sink).await;
+    let Life { start, accepted, code, .. } = live(&home, &preload, &sink).await;
     assert_eq!((code, accepted.len()), (0, EVENTS), "{}", home.log());
     assert_ne!(preload.operations(), 0, "the program doesn't ask the C library");
-    preload.operations()
+    (start, preload.operations())
 }
 
 /// What to try: in a short run some operations in some ways, in a long one all in all.
-fn plan(operations: u64) -> Vec<(u64, Failure)> {
-    let every = (1..=operations).flat_map(|n| FAILURES.map(|failure| (n, failure)));
-    let mut every: Vec<_> = every.collect();
-    if !is_long_run() {
-        let mut dice = Rng::with_seed(trials::first_seed());
-        dice.shuffle(&mut every);
-        every.truncate(SHORT);
+fn plan((start, operations): (u64, u64)) -> Vec<(u64, Failure)> {
+    let every = |at: RangeInclusive<u64>| at.flat_map(|n| FAILURES.map(|failure| (n, failure)));
+    if is_long_run() {
+        return every(1..=operations).collect();
     }
-    every
+    let mut dice = Rng::with_seed(trials::first_seed());
+    let parts = [1..=start, start + 1..=operations];
+    parts.into_iter().flat_map(|part| dice.choose_multiple(every(part), SHORT / 2)).collect()
 }
 
 /// Makes all trials of a plan, some at a time.

@@ -2,12 +2,12 @@
 
 use atoms_relay::{
     clock::Clock,
-    model::{DedupKey, Event, EventId, Name, NewEvent, OriginalHeaders, Reading},
+    model::{DedupKey, Event, EventId, Name, NewEvent, OriginalHeaders, Reading, Timestamp},
     store::Acceptance,
 };
 use serde_json::{Value, json};
 
-use crate::window::Window;
+use crate::{support::receiver::Receiver, window::Window};
 
 fn of_call(id: &str, event_type: &str, call: &str) -> Vec<u8> {
     format!(r#"{{"id":"{id}","event":"68c1f0aa41d2b7e5903c11a4.{event_type}","metadata":{{"callId":"{call}"}}}}"#)
@@ -15,9 +15,9 @@ fn of_call(id: &str, event_type: &str, call: &str) -> Vec<u8> {
 }
 
 /// An event that an older version couldn't read, and this one can.
-async fn quarantined(window: &Window, id: &str) -> EventId {
+async fn quarantined(window: &Window, id: &str, received_at: Timestamp) -> EventId {
     let (body, source) = (of_call(id, "post-conversation", "CALL-q"), Name::new("atoms").unwrap());
-    let (received_at, reading) = (Clock::system().now(), Reading::Quarantined("an older version's reason".into()));
+    let reading = Reading::Quarantined("an older version's reason".into());
     let dedup_key = DedupKey::of(&source, &reading, &body);
     let (id, headers) = (EventId::new(received_at, [7; 10]), OriginalHeaders::default());
     let event = Event { id, source, received_at, reading, headers, body: body.into() };
@@ -143,7 +143,7 @@ async fn todays_routes_give_past_events_what_they_have_not() {
     window.accept(of_call("1", "post-conversation", "A")).await;
     window.answer_all(200, "").await;
     let unreadable = window.accept("no json").await;
-    let readable = quarantined(&window, "2").await;
+    let readable = quarantined(&window, "2", Clock::system().now()).await;
     window.route_all_to(&["crm", "billing"]);
 
     let reroute = |dry_run: bool| json!({ "reroute": true, "filter": { "since": "2020-01-01" }, "dry_run": dry_run });
@@ -161,6 +161,18 @@ async fn todays_routes_give_past_events_what_they_have_not() {
     let delivered = window.read("deliveries?state=delivered").await;
     assert_eq!(texts(&delivered["items"], "destination"), ["crm"], "what has arrived isn't sent again");
     assert_eq!(window.read("deliveries?destination=billing&state=waiting").await["items"].as_array().unwrap().len(), 2);
+}
+
+/// Found by the test above, which now and then was quick enough: what had come in within the millisecond of the request was
+/// left out.
+#[tokio::test]
+async fn what_came_in_a_moment_ago_is_sent_again_too() {
+    let now = Clock::system().now();
+    let window = Window::over(Receiver::start().await, Clock::from_fn(move || now)).await;
+    quarantined(&window, "1", now).await;
+    window.route_all_to(&["crm"]);
+    let done = window.post("replays", r#"{"reroute":true,"filter":{"since":"2020-01-01"}}"#).await;
+    assert_eq!(done["created"], 1, "{done}");
 }
 
 #[tokio::test]

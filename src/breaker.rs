@@ -51,6 +51,11 @@ pub enum Condition {
         /// What the last attempt met.
         reason: String,
     },
+    /// More waits for it than its rate or a budget lets go. It is well.
+    Limited {
+        /// Since when.
+        since: Timestamp,
+    },
     /// It asked us to wait (`Retry-After`).
     Throttled {
         /// Until when.

@@ -68,6 +68,20 @@ async fn a_destination_never_sees_more_than_its_rate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_destination_is_limited_while_more_waits_than_its_rate_lets_go() {
+    let destination = Scripted::always(Behaviour::Answers(200)).await;
+    let rate = budget(1, HOUR, None);
+    let sender =
+        Sender::start(vec![Destination { budgets: vec![Arc::clone(&rate)], ..to("crm", &destination.url("/")) }]);
+    sender.accept_many(3, &["crm"]).await;
+    sender.wait_for_condition("crm", |condition| matches!(condition, Condition::Limited { .. })).await;
+    destination.wait_for(1).await;
+    rate.limit(&[], None);
+    destination.wait_for(3).await;
+    sender.wait_for_condition("crm", |condition| *condition == Condition::Flowing).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn destinations_share_a_budget_and_each_gets_its_part() {
     let length = 300 * MILLISECOND;
     let (one, other) =

@@ -17,9 +17,10 @@ use crate::{
 };
 
 /// All conditions, with the words for them in the API.
-const CONDITIONS: [(ConditionName, &str); 6] = [
+const CONDITIONS: [(ConditionName, &str); 7] = [
     (ConditionName::Flowing, "flowing"),
     (ConditionName::Tripped, "tripped"),
+    (ConditionName::Limited, "limited"),
     (ConditionName::Throttled, "throttled"),
     (ConditionName::Stopped, "stopped"),
     (ConditionName::Paused, "paused"),

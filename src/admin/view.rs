@@ -142,6 +142,8 @@ pub enum ConditionName {
     Flowing,
     /// It failed too often in a row; a probe goes out at `until`.
     Tripped,
+    /// More waits for it than its rate or a budget lets go; it is well.
+    Limited,
     /// It asked us to wait until `until`.
     Throttled,
     /// It is wrong (credentials, address); it waits for a person.
@@ -188,7 +190,8 @@ pub struct DestinationView {
 impl DestinationView {
     /// A destination under its `condition`, or an unconfigured one; without `stats` it never had a delivery.
     pub(super) fn new(name: Name, condition: Option<Condition>, stats: Option<DestinationStats>) -> Self {
-        let (condition, reason, since, until) = explained(condition);
+        let (condition, reason, since, until) =
+            explained(condition.map(|condition| with_backlog(condition, stats.as_ref())));
         let of = |number: fn(&DestinationStats) -> u64| stats.as_ref().map_or(0, number);
         Self {
             name,
@@ -222,6 +225,15 @@ impl DestinationView {
     }
 }
 
+/// A destination is limited only while something waits for it: its lane asks for permits before it knows of anything.
+fn with_backlog(condition: Condition, stats: Option<&DestinationStats>) -> Condition {
+    let waits = stats.is_some_and(|stats| stats.waiting > stats.in_flight);
+    match condition {
+        Condition::Limited { .. } if !waits => Condition::Flowing,
+        other => other,
+    }
+}
+
 type Explained = (ConditionName, Option<String>, Option<Timestamp>, Option<Timestamp>);
 
 fn explained(condition: Option<Condition>) -> Explained {
@@ -230,6 +242,9 @@ fn explained(condition: Option<Condition>) -> Explained {
         Some(Condition::Flowing) => (ConditionName::Flowing, None, None, None),
         Some(Condition::Tripped { since, probe_at, reason }) => {
             (ConditionName::Tripped, Some(reason), Some(since), Some(probe_at))
+        }
+        Some(Condition::Limited { since }) => {
+            (ConditionName::Limited, Some("its rate or a budget lets no more go".to_owned()), Some(since), None)
         }
         Some(Condition::Throttled { until }) => {
             (ConditionName::Throttled, Some("it asked us to wait".to_owned()), None, Some(until))
@@ -584,4 +599,21 @@ pub struct ChangedView {
     pub deliveries: u64,
     /// How many ids named no delivery, or nothing that could be discarded.
     pub skipped: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_limited_only_while_something_waits_for_it() {
+        let crm = Name::new("crm").unwrap();
+        let seen_with = |waiting| {
+            let stats =
+                DestinationStats { destination: crm.clone(), waiting, in_flight: 2, dead: 0, expired: 0, oldest: None };
+            let limited = Condition::Limited { since: Timestamp::EPOCH };
+            DestinationView::new(crm.clone(), Some(limited), Some(stats)).condition
+        };
+        assert_eq!((seen_with(2), seen_with(3)), (ConditionName::Flowing, ConditionName::Limited));
+    }
 }

@@ -135,7 +135,7 @@ fn look_at_destination(seen: &DestinationSeen, policy: &Policy, now: Timestamp, 
             let hidden = [Trouble::Backlog(name()), Trouble::Stopped(name()), Trouble::Failing(name())];
             findings.unknown.extend(hidden);
         }
-        Some(Condition::Flowing | Condition::Throttled { .. }) => {
+        Some(Condition::Flowing | Condition::Limited { .. } | Condition::Throttled { .. }) => {
             if let Some(oldest) = seen.oldest.filter(|oldest| now.since(*oldest) >= policy.backlog_age) {
                 findings.add(Trouble::Backlog(name()), oldest, seen.waiting, "");
             }

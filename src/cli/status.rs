@@ -137,6 +137,7 @@ pub(super) fn condition(condition: ConditionName) -> Cell {
     let (tone, word) = match condition {
         ConditionName::Flowing => (Tone::Good, "flowing"),
         ConditionName::Tripped => (Tone::Warning, "tripped"),
+        ConditionName::Limited => (Tone::Plain, "limited"),
         ConditionName::Throttled => (Tone::Warning, "throttled"),
         ConditionName::Stopped => (Tone::Bad, "stopped"),
         ConditionName::Paused => (Tone::Warning, "paused"),
@@ -155,6 +156,7 @@ pub(super) fn advice(view: &DestinationView, now: Timestamp) -> Option<String> {
     Some(match view.condition {
         ConditionName::Flowing => return None,
         ConditionName::Tripped => format!("{name} has been failing{since}{reason}{next}."),
+        ConditionName::Limited => format!("{name} has been limited{since}{reason}."),
         ConditionName::Throttled => format!("{name} is throttled{reason}{next}."),
         ConditionName::Stopped => {
             format!("{name} has been stopped{since}{reason}. When it is mended: `atoms-relay resume {name}`.")

@@ -72,7 +72,7 @@ fn status_line(fault: Option<String>, stats: &Stats, conditions: &BTreeMap<Name,
 
 fn trouble(name: &Name, condition: &Condition) -> Option<String> {
     let word = match condition {
-        Condition::Flowing => return None,
+        Condition::Flowing | Condition::Limited { .. } => return None,
         Condition::Tripped { .. } => "tripped",
         Condition::Throttled { .. } => "throttled",
         Condition::Stopped { .. } => "stopped",

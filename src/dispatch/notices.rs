@@ -25,6 +25,7 @@ fn tell_condition(destination: &Name, condition: &Condition) {
         Condition::Tripped { probe_at, reason, .. } => {
             tracing::warn!(%destination, %probe_at, "it fails, one delivery at a time goes out as a probe: {reason}");
         }
+        Condition::Limited { .. } => tracing::debug!(%destination, "its rate or a budget lets no more go"),
         Condition::Throttled { until } => tracing::warn!(%destination, %until, "it asks to slow down, deliveries wait"),
         Condition::Stopped { reason, .. } => tracing::error!(
             %destination,

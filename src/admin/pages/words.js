@@ -95,6 +95,7 @@ const STATES = {
   flowing: ['dot', 'good', 'Flowing'],
   ready: ['dot', 'good', 'Ready'],
   waiting: ['ring', 'calm', 'Waiting'],
+  limited: ['bars', 'soft', 'Limited'],
   paused: ['bars', 'warn', 'Paused'],
   throttled: ['bars', 'warn', 'Throttled'],
   expired: ['square', 'warn', 'Expired'],

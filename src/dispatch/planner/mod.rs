@@ -8,6 +8,7 @@
 //!   ready is released as soon as the destination doesn't admit it.
 //! - Where the destination has budgets, permits come before a look: it brings no more than may start at once, and what is left
 //!   over of the permits goes back.
+//! - It is limited from a draw that has to wait on until permits are left over, also while some are granted now and then.
 //! - The queue is looked into when something may be there: after a hint, when the next delivery is due, and after
 //!   [`LOOK_EVERY`] in any case, because hints may be lost and clocks may be set.
 //! - While the store fails, nothing new is taken, and what ended waits: a lost settlement means a second delivery.
@@ -72,6 +73,8 @@ pub(super) struct Planner {
     ready: VecDeque<Claim>,
     look: Look,
     draws: Draws,
+    /// Since when the destination's budgets have let less start than could.
+    limited: Option<Timestamp>,
     unsettled: Unsettled,
     store: StoreHealth,
     life: Life,
@@ -104,6 +107,7 @@ impl Planner {
             ready: VecDeque::new(),
             look: Look::At(Timestamp::EPOCH),
             draws,
+            limited: None,
             unsettled: Unsettled::new(),
             store: StoreHealth::Works,
             life: Life::Running,
@@ -114,6 +118,7 @@ impl Planner {
     /// What to do now that this has happened.
     pub(super) fn apply(&mut self, input: Input, moment: &Moment) -> Vec<Action> {
         let now = moment.now;
+        self.limited = self.limited.or(self.draws.without_places_since(now));
         let mut actions = match input {
             Input::Nudged => self.nudged(now),
             Input::Looked(Ok(found)) => self.found(found, now),
@@ -148,7 +153,10 @@ impl Planner {
 
     /// How the destination is doing.
     pub(super) fn condition(&self, now: Timestamp) -> Condition {
-        self.breaker.condition(now)
+        match (self.breaker.condition(now), self.limited) {
+            (Condition::Flowing, Some(since)) => Condition::Limited { since },
+            (condition, _) => condition,
+        }
     }
 
     /// Whether the stop is complete: nothing is on its way, everything is settled.
@@ -239,6 +247,7 @@ impl Planner {
         Terms { policy: self.policy, breaker: self.breaker, freshness: self.freshness, draws: self.draws } = terms;
         self.look = self.look.outdated(now);
         self.former = self.in_flight;
+        self.limited = None;
         self.life = Life::Running;
         self.told = mem::discriminant(&Condition::Flowing);
         Vec::new()
@@ -264,7 +273,8 @@ impl Planner {
         }
     }
 
-    /// The destination's condition, when it is of another kind than people were told.
+    /// The destination's condition, when it is of another kind than people were told. That it is limited is no news: it
+    /// does what the config says.
     fn news(&mut self, now: Timestamp) -> Option<Action> {
         let condition = self.breaker.condition(now);
         let kind = mem::discriminant(&condition);
@@ -328,7 +338,7 @@ impl Planner {
             return None;
         }
         let Some(permitted) = NonZeroUsize::new(self.draws.permits()) else {
-            self.draws = Draws::Asked;
+            self.draws = Draws::Asked { at: moment.now };
             return Some(Action::Draw(wanted));
         };
         self.look = Look::Pending { again: Timestamp::MAX };
@@ -339,13 +349,17 @@ impl Planner {
     fn left_over(&mut self) -> Option<Action> {
         let (Draws::Holding(permits), Look::At(_)) = (self.draws, self.look) else { return None };
         let count = permits.saturating_sub(self.ready.len());
+        if count == 0 {
+            return None;
+        }
         self.draws = self.draws.without(count);
-        (count > 0).then_some(Action::GiveBack(count))
+        self.limited = None;
+        Some(Action::GiveBack(count))
     }
 
     /// When the next look can be; `None` while something else has to happen first.
     fn look_at(&self, moment: &Moment) -> Option<Timestamp> {
-        let (Look::At(planned), false) = (self.look, self.draws == Draws::Asked) else { return None };
+        let (Look::At(planned), false) = (self.look, matches!(self.draws, Draws::Asked { .. })) else { return None };
         match self.admission(moment) {
             Admission::NotBefore(admitted) => Some(planned.max(admitted)),
             Admission::Now(_) | Admission::Full => self.wanted(moment).map(|_| planned),

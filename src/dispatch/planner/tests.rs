@@ -153,7 +153,7 @@ impl World {
             Action::Attempt(claim) => {
                 match self.planner.draws {
                     Draws::Unlimited => self.budget.take(NonZeroUsize::MIN),
-                    Draws::Holding(_) | Draws::Asked => self.permits -= 1,
+                    Draws::Holding(_) | Draws::Asked { .. } => self.permits -= 1,
                 }
                 self.attempts.push(self.now);
                 self.in_flight.push((self.now.plus(TOOK), claim));
@@ -686,6 +686,22 @@ fn a_lane_that_waits_for_its_budget_sleeps() {
     let later = moment(START.plus(MINUTE));
     assert!(planner.apply(Input::Nudged, &later).is_empty());
     assert_eq!(planner.wake_at(&later), later.now.plus(LOOK_EVERY));
+}
+
+#[test]
+fn a_lane_is_limited_from_a_draw_that_has_to_wait_until_permits_are_left_over() {
+    let mut world = World::with_budget(10, 4, MINUTE);
+    let is_limited = |world: &World| matches!(world.planner.condition(world.now), Condition::Limited { .. });
+    world.run(Duration::ZERO);
+    assert!(!is_limited(&world));
+    world.run(MINUTE / 2);
+    let first = world.planner.condition(world.now);
+    assert!(is_limited(&world));
+    world.run(MINUTE);
+    assert_eq!((world.delivered, world.planner.condition(world.now)), (8, first), "some were granted in between");
+    world.run(MINUTE);
+    assert_eq!((world.delivered, world.planner.condition(world.now)), (10, Condition::Flowing));
+    assert!(world.notices.is_empty(), "{:?}", world.notices);
 }
 
 #[test]

@@ -98,6 +98,11 @@ async fn everything_has_a_name_and_texts_stand_out_in_light_and_in_dark() {
     browser.click("[aria-label='Pause archive']").await;
     check(&browser, "the pause").await;
     browser.press(ESCAPE).await;
+    browser.open(&site.page("events?state=dead")).await;
+    browser.click("[aria-label='Send the events of this filter again']").await;
+    browser.read("By today’s routes").await;
+    check(&browser, "what to send again").await;
+    browser.press(ESCAPE).await;
     let quarantined = site.ask("events?state=quarantined").await["items"][0]["id"].as_str().unwrap().to_owned();
     for (hash, words) in [
         ("events", "Received"),

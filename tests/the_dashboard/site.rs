@@ -26,13 +26,19 @@ pub(crate) const CALL: &str = "CALL-1790012345678-a1b2c3";
 impl Site {
     pub(crate) async fn start() -> Self {
         let (archive, crm) = destinations().await;
-        Self { relay: WholeRelay::start(&config(&archive, &crm)).await, archive, crm }
+        Self { relay: WholeRelay::start(&config(&archive, &crm, "")).await, archive, crm }
     }
 
     /// Starts one whose admin API asks for this token.
     pub(crate) async fn start_guarded(token: &str) -> Self {
         let (archive, crm) = destinations().await;
-        Self { relay: WholeRelay::start_guarded(token, &config(&archive, &crm)).await, archive, crm }
+        Self { relay: WholeRelay::start_guarded(token, &config(&archive, &crm, "")).await, archive, crm }
+    }
+
+    /// Lets its route take only what fits these further lines of it; none: all.
+    pub(crate) async fn route(&self, only: &str) {
+        let answer = self.relay.reload_as(&config(&self.archive, &self.crm, only)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// The address of a page.
@@ -95,7 +101,7 @@ async fn destinations() -> (Sink, Sink) {
     (archive, crm)
 }
 
-fn config(archive: &Sink, crm: &Sink) -> String {
+fn config(archive: &Sink, crm: &Sink, only: &str) -> String {
     format!(
         r#"
 [destination.archive]
@@ -106,6 +112,7 @@ url = "{}"
 
 [[route]]
 to = ["archive", "crm"]
+{only}
 "#,
         archive.url("/atoms"),
         crm.url("/calls"),

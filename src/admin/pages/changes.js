@@ -12,7 +12,7 @@ export function changeButton(label, words, change, refresh) {
     button.disabled = true;
     try {
       const done = await change();
-      if (done) announce(done);
+      if (done) report(done);
     } catch (problem) {
       tell(problem);
     }
@@ -23,14 +23,26 @@ export function changeButton(label, words, change, refresh) {
 }
 
 // Shows on top of the page what went wrong.
-export function tell(problem) {
+function tell(problem) {
   if (!(problem instanceof Problem)) throw problem;
+  put(problem.message, { class: 'notice bad row apart', role: 'alert' });
+}
+
+// Shows on top of the page what was done, and says it to those who hear the page.
+export function report(text) {
+  announce(text);
+  put(text, { class: 'notice good row apart' });
+}
+
+// There is one such notice at a time.
+function put(text, attributes) {
   const close = el('button', { type: 'button', class: 'small', onclick: () => notice.remove() }, 'Close');
-  const notice = el('div', { class: 'notice bad row apart', role: 'alert' }, el('span', {}, problem.message), close);
+  const notice = el('div', { id: 'told', ...attributes }, el('span', {}, visible(text)), close);
+  document.getElementById('told')?.remove();
   document.getElementById('main').prepend(notice);
 }
 
-const deliveries = (amount) => count(amount, 'delivery', 'deliveries');
+export const deliveries = (amount) => count(amount, 'delivery', 'deliveries');
 const letters = (amount) => count(amount, 'dead letter', 'dead letters');
 
 // Holds a destination back.

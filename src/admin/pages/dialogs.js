@@ -1,5 +1,5 @@
 // Asks the person in front of the screen: for a token, for a yes to something that says how much it is about, for the
-// length of a pause. Dialogs are the browser's own, which keep the keyboard inside and close with Escape.
+// length of a pause, for what of the past to send again. Dialogs are the browser's own, which keep the keyboard inside and close with Escape.
 
 import { el } from './dom.js';
 import { setUserName, userName } from './person.js';
@@ -68,6 +68,24 @@ export async function askForPause(name, waiting) {
   if (!fields) return null;
   setUserName(fields.get('user'));
   return { minutes: Number(fields.get('minutes')), reason: fields.get('reason').trim() };
+}
+
+// To which destinations events shall be sent again (none: all of theirs), and whether by today's routes, which nothing else
+// can do for events without deliveries. `null` when they shall not.
+export async function askForReplay(destinations, areWithout) {
+  const box = (name, value, words, more = {}) => el('label', {}, el('input', { type: 'checkbox', name, value, ...more }), words);
+  const fields = await ask({
+    title: 'Send these events again?', action: 'Count them',
+    body: [
+      el('fieldset', {}, el('legend', {}, 'Only to these destinations (none chosen: to all)'),
+        el('div', { class: 'choices' }, destinations.map((name) => box('destinations', name, name)))),
+      el('div', { class: 'choices' }, box('reroute', 'on', 'By today’s routes', { checked: areWithout, disabled: areWithout })),
+      el('p', { class: 'soft' }, 'Today’s routes send nothing a second time: they make the deliveries that these events would get if they came now, and don’t have.',
+        areWithout && ' Events without deliveries have nothing else to be sent.'),
+      el('p', { class: 'soft' }, 'Nothing is sent yet: first you see how much it is.'),
+    ],
+  });
+  return fields && { destinations: fields.getAll('destinations'), reroute: areWithout || fields.has('reroute') };
 }
 
 function nameField() {

@@ -5,6 +5,7 @@ import { changeButton, discard, replay } from './changes.js';
 import { el, outside, show, visible } from './dom.js';
 import { laidOut } from './json.js';
 import { attempts, callLink, empty, table } from './parts.js';
+import { reroute } from './resend.js';
 import { ago, bytes, clock, count, deadReason, duration, outcome, state, until, went } from './words.js';
 
 // As much of a body as is shown, in characters: a long call has 50,000.
@@ -15,8 +16,8 @@ export function event({ id }) {
   const refresh = async () => {
     const found = await get(['events', id]);
     show(head, found, () => about(found, refresh));
-    show(deliveries, found.deliveries, () => found.deliveries.map((one) => delivery(one, refresh)));
-    if (found.deliveries.length === 0) show(deliveries, found.state, () => undelivered(found));
+    show(deliveries, [found.state, found.deliveries], () => (
+      found.deliveries.length ? found.deliveries.map((one) => delivery(one, refresh)) : undelivered(found, refresh)));
   };
   const page = el('div', { class: 'stack' }, head, body(id), deliveries);
   return { title: 'Event', page, refresh };
@@ -41,9 +42,10 @@ function about(found, refresh) {
       fact('Body', [bytes(found.body_bytes), found.content_type ? [', ', outside(found.content_type, 120)] : '']))];
 }
 
-function undelivered(found) {
+function undelivered(found, refresh) {
   const words = found.state === 'quarantined' ? 'What can’t be read has no routes. It is kept as it came.' : 'No route of the configuration wanted it when it came.';
-  return el('section', { class: 'card', 'aria-label': 'Deliveries' }, empty('No deliveries', words));
+  const again = changeButton('Route it by today’s config', 'Route it by today’s config…', () => reroute(found.id), refresh);
+  return el('section', { class: 'card', 'aria-label': 'Deliveries' }, empty('No deliveries', [words, el('p', { class: 'inside' }, again)]));
 }
 
 // The body, which is shown when somebody asks for it: first with phone numbers masked, then as it came.

@@ -1,8 +1,10 @@
 // The list of events, with filters that are part of the page's address.
 
 import { get } from './api.js';
+import { changeButton } from './changes.js';
 import { el, show } from './dom.js';
 import { empty, eventTable, href, pages } from './parts.js';
+import { resend } from './resend.js';
 import { now, stateWord } from './words.js';
 
 const LIMIT = 50;
@@ -15,22 +17,29 @@ const FILTERS = ['state', 'type', 'agent', 'call', 'source', 'within'];
 export function events({ parameters }) {
   const place = el('div');
   const refresh = async () => {
-    const { within, ...asked } = parameters;
-    const since = within ? new Date(now() - Number(within) * 60_000).toISOString() : null;
-    const page = await get('events', { ...asked, since, limit: LIMIT });
+    const page = await get('events', { ...chosen(parameters), cursor: parameters.cursor, limit: LIMIT });
     show(place, page, () => list(page, parameters));
   };
   const page = el('div', { class: 'stack' },
-    el('div', { class: 'head' }, el('h1', { tabindex: -1 }, 'Events')),
+    el('div', { class: 'head' }, el('h1', { tabindex: -1 }, 'Events'),
+      isFiltered(parameters) && el('div', { class: 'row' }, changeButton('Send the events of this filter again', 'Send again…', () => resend(chosen(parameters)), refresh))),
     el('section', { class: 'card', 'aria-label': 'Events' }, filters(parameters), place));
   return { title: 'Events', page, refresh };
+}
+
+const isFiltered = (parameters) => FILTERS.some((name) => parameters[name]);
+
+// The filter of the page as the API takes it.
+function chosen(parameters) {
+  const { within, ...filter } = Object.fromEntries(FILTERS.map((name) => [name, parameters[name]]).filter(([, value]) => value));
+  const isKnown = WITHIN.some(([minutes]) => minutes === within);
+  return isKnown ? { ...filter, since: new Date(now() - Number(within) * 60_000).toISOString() } : filter;
 }
 
 function list(page, parameters) {
   if (page.items.length) return [eventTable('Events', page.items), pages(['events'], parameters, page.next)];
   if (page.next) return [empty('None on this page', 'There may be older ones.'), pages(['events'], parameters, page.next)];
-  const isFiltered = FILTERS.some((name) => parameters[name]);
-  return isFiltered ? empty('No event is like that', el('a', { href: href(['events']) }, 'Show all events'))
+  return isFiltered(parameters) ? empty('No event is like that', el('a', { href: href(['events']) }, 'Show all events'))
     : empty('No events yet', 'Send one with: atoms-relay send');
 }
 
@@ -46,7 +55,7 @@ function filters(parameters) {
     text('agent', 'Agent', parameters), text('call', 'Call', parameters), text('source', 'Source', parameters),
     choice('within', 'Received', [['', 'any time'], ...WITHIN], parameters),
     el('div', { class: 'row' }, el('button', { type: 'submit' }, 'Filter'),
-      FILTERS.some((name) => parameters[name]) && el('a', { href: href(['events']) }, 'Clear')),
+      isFiltered(parameters) && el('a', { href: href(['events']) }, 'Clear')),
     el('datalist', { id: 'types' }, TYPES.map((type) => el('option', { value: type }))));
   form.addEventListener('change', (event) => { if (event.target.tagName === 'SELECT') form.requestSubmit(); });
   return form;

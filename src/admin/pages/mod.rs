@@ -45,6 +45,7 @@ const FILES: &[File] = &[
     File { path: "/assets/overview.js", content_type: SCRIPT, content: include_str!("overview.js") },
     File { path: "/assets/parts.js", content_type: SCRIPT, content: include_str!("parts.js") },
     File { path: "/assets/person.js", content_type: SCRIPT, content: include_str!("person.js") },
+    File { path: "/assets/resend.js", content_type: SCRIPT, content: include_str!("resend.js") },
     File { path: "/assets/theme.js", content_type: SCRIPT, content: include_str!("theme.js") },
     File { path: "/assets/words.js", content_type: SCRIPT, content: include_str!("words.js") },
 ];

@@ -32,6 +32,11 @@ export function count(value, one, more) {
   return `${number(value)} ${value === 1 ? one : more}`;
 }
 
+// How often in a second.
+export function perSecond(rate) {
+  return rate >= 100 ? number(Math.round(rate)) : rate.toFixed(1);
+}
+
 export function bytes(value) {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, value)) / 10));

@@ -13,5 +13,6 @@ mod browser;
 mod door;
 mod hostile;
 mod pictures;
+mod reload;
 mod site;
 mod walk;

@@ -73,6 +73,25 @@ export async function replay(ids, what) {
   return `${deliveries((await post('replays', asked)).deliveries)} will be made again.`;
 }
 
+// Has the config file read again. What is wrong with it, the page on the config shows from then on.
+export async function reload() {
+  const text = 'The relay reads its file again. What hasn’t changed goes on untouched; when anything is wrong with the file, all of it does.';
+  if (!await confirm('Reload the config?', text, 'Reload')) return null;
+  try {
+    return reloaded(await post('reload'));
+  } catch (problem) {
+    if (problem.status !== 422) throw problem;
+    return null;
+  }
+}
+
+function reloaded({ warnings, ...done }) {
+  const kinds = ['added', 'changed', 'removed', 'unchanged'];
+  const of = (lists, what) => kinds.filter((kind) => lists[kind].length).map((kind) => `${kind} ${lists[kind].join(', ')}`).join('; ') || `no ${what}`;
+  const advice = warnings ? ' Something in it looks wrong: atoms-relay check says what.' : '';
+  return `The config was read. Destinations: ${of(done, 'destination')}. Sources: ${of(done.sources, 'source')}.${advice}`;
+}
+
 // Throws dead letters away that are named by their ids.
 export async function discard(ids) {
   const asked = { deliveries: ids };

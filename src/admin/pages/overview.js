@@ -11,6 +11,8 @@ import { ago, bytes, count, duration, number, perSecond, setNow, state, until } 
 
 // How many of the latest events are shown.
 const LATEST = 8;
+// From when on it is said when the disk will be full, in seconds: 30 days.
+const WORTH_SAYING = 30 * 86_400;
 
 export function overview() {
   const places = ['notices', 'figures', 'charts', 'destinations', 'latest'].map((name) => [name, el('div')]);
@@ -64,7 +66,7 @@ function figures([queue, minutes, first, waiting]) {
     figure('Waiting', number(queue.waiting), waiting),
     figure('Oldest waiting', first ? ago(first) : '–', first ? 'when it came in' : 'nothing waits'),
     figure('Dead letters', number(queue.dead), queue.dead ? el('a', { href: href(['dead']) }, 'look at them') : 'none given up', queue.dead ? 'bad' : null),
-    figure('Queue on disk', bytes(queue.disk_bytes), full != null ? `full in ${duration(full * 1000)}` : free(queue), isFullSoon(queue) ? 'warn' : null));
+    figure('Queue on disk', bytes(queue.disk_bytes), full != null && full < WORTH_SAYING ? `full in ${duration(full * 1000)}` : free(queue), isFullSoon(queue) ? 'warn' : null));
 }
 
 function free(queue) {

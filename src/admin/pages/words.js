@@ -34,7 +34,8 @@ export function count(value, one, more) {
 
 // How often in a second.
 export function perSecond(rate) {
-  return rate >= 100 ? number(Math.round(rate)) : rate.toFixed(1);
+  if (rate === 0) return '0';
+  return rate >= 100 ? number(Math.round(rate)) : Math.max(0.1, rate).toFixed(1);
 }
 
 export function bytes(value) {

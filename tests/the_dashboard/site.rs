@@ -1,6 +1,9 @@
 //! A relay with destinations that do as the test wants, and the dashboard over it.
 
+use atoms_relay::clock::Clock;
 use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::{
     browser::Browser,
@@ -27,6 +30,13 @@ impl Site {
     pub(crate) async fn start() -> Self {
         let (archive, crm) = destinations().await;
         Self { relay: WholeRelay::start(&config(&archive, &crm, "")).await, archive, crm }
+    }
+
+    /// Starts one that goes by a clock of the test's.
+    pub(crate) async fn start_by(clock: Clock) -> Self {
+        let (archive, crm) = destinations().await;
+        let relay = WholeRelay::start_by(clock, TempDir::new().unwrap(), &config(&archive, &crm, "")).await;
+        Self { relay, archive, crm }
     }
 
     /// Starts one whose admin API asks for this token.
@@ -58,6 +68,14 @@ impl Site {
         let answer = Request::signed(body).send(self.relay.public).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.text("id")
+    }
+
+    /// Takes events with these ids in, all at once.
+    pub(crate) async fn receive_together(&self, ids: impl Iterator<Item = String>) {
+        let to = self.relay.public;
+        let send = |id: String| async move { Request::signed(fixtures::event(&id)).send(to).await.status };
+        let answers: JoinSet<u16> = ids.map(send).collect();
+        assert!(within("taking them in", answers.join_all()).await.iter().all(|status| *status == 200));
     }
 
     /// Takes the three events of a call in.

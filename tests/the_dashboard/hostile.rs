@@ -91,6 +91,8 @@ async fn addresses_that_somebody_made_up_lead_to_no_harm() {
         browser.wait_until("the bar", "return document.querySelectorAll('#nav a').length > 2").await;
         assert_eq!(browser.run(OWNED).await, false, "{hash}");
     }
+    // The last page would go on asking, and complain while the browser is closed.
+    browser.open("about:blank").await;
     let complaints = browser.complaints().await;
     let is_expected = |line: &String| line.contains("(Not Found)") || line.contains("(Bad Request)");
     assert!(complaints.iter().all(is_expected), "{complaints:#?}");

@@ -18,6 +18,7 @@ mod past;
 mod site;
 mod stopped_queue;
 mod stream;
+mod top;
 mod traces;
 mod walk;
 mod window;

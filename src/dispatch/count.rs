@@ -54,7 +54,7 @@ fn end(ended: &Ended) -> AttemptEnd {
 
 const fn failure(kind: FailureKind) -> AttemptEnd {
     match kind {
-        FailureKind::Connect => AttemptEnd::NoConnection,
+        FailureKind::Connect | FailureKind::Forbidden => AttemptEnd::NoConnection,
         FailureKind::Timeout => AttemptEnd::Timeout,
         FailureKind::Broken => AttemptEnd::Broken,
         FailureKind::Unsendable => AttemptEnd::Unsendable,
@@ -62,6 +62,17 @@ const fn failure(kind: FailureKind) -> AttemptEnd {
         FailureKind::Interrupted => AttemptEnd::Interrupted,
         FailureKind::Bug => AttemptEnd::Bug,
         FailureKind::Token => AttemptEnd::NoToken,
-        FailureKind::Forbidden | FailureKind::Credentials => AttemptEnd::Stopped,
+        FailureKind::Credentials => AttemptEnd::Stopped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was counted among the stopped, although the destination isn't stopped and the delivery is tried again.
+    #[test]
+    fn an_attempt_at_an_address_that_may_not_be_called_counts_as_no_connection() {
+        assert_eq!(failure(FailureKind::Forbidden), AttemptEnd::NoConnection);
     }
 }

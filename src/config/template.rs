@@ -59,7 +59,9 @@ pub(super) fn report(field: &Field<'_>, flaw: &Flaw, reader: &mut Reader<'_>) {
 
 fn report_as(what: &str, field: &Field<'_>, flaw: &Flaw, reader: &mut Reader<'_>) {
     let span = flaw.range.as_ref().map_or_else(|| field.span(), |range| reader.place(field, range));
-    reader.report(Problem::error(span, format!("`{}` is no {what}: {}", field.key(), flaw.message)));
+    let problem = Problem::error(span, format!("`{}` is no {what}: {}", field.key(), flaw.message));
+    let wrong = flaw.range.clone().and_then(|range| field.value().as_str()?.get(range));
+    reader.report(if wrong == Some("=") { problem.help("to compare, write `==`") } else { problem });
 }
 
 /// The value as a condition over `names`, of one or more lines.

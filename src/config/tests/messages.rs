@@ -73,7 +73,7 @@ fn a_condition_is_compiled_where_it_stands() {
     for (line, expected) in [
         (
             "when = \"call.status = 'completed'\"",
-            "error: = | `when` is no condition: unexpected input after expression | -",
+            "error: = | `when` is no condition: unexpected input after expression | to compare, write `==`",
         ),
         (
             "when = \"\"\"\ncall.status == \\\"x\\\"\n  and call.id | nosuch\"\"\"",

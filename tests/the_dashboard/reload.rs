@@ -16,6 +16,7 @@ async fn a_reload_says_what_it_did_and_a_refused_one_what_is_wrong_on_the_overvi
     site.relay.rewrite(|config| config.replace("\"crm\"]", "\"<img src=x>\"]"));
     reload(&browser).await;
     browser.read("The last reload failed").await;
+    assert_eq!(browser.run("return document.getElementById('told')").await, Value::Null, "what the reload before did");
     let told = browser.run("return document.querySelector('pre[aria-label=\"What is wrong\"]').textContent").await;
     assert!(told.as_str().unwrap().contains("<img src=x>"), "{told}");
     assert_eq!(browser.run("return document.querySelector('img')").await, Value::Null);

@@ -10,6 +10,7 @@ export function changeButton(label, words, change, refresh) {
   const press = async (event) => {
     const button = event.currentTarget;
     button.disabled = true;
+    document.getElementById('told')?.remove();
     try {
       const done = await change();
       if (done) report(done);

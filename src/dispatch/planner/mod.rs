@@ -19,6 +19,7 @@
 
 mod draws;
 mod look;
+mod store_health;
 mod unsettled;
 
 use std::{
@@ -31,6 +32,7 @@ use std::{
 pub(super) use self::draws::Draws;
 use self::{
     look::Look,
+    store_health::StoreHealth,
     unsettled::{MAX_WAIT, Unsettled},
 };
 use super::{
@@ -50,9 +52,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// When to look again after a look that found nothing although the store says that something is due.
 const CONTRADICTION_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long a store that failed is left alone.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Attempts' time-outs that may pass between a claim and the end of its attempt: those of the attempts on their way, of two
 /// rounds that are ready before it ([`Breaker::ready`]), and its own.
@@ -80,12 +79,6 @@ pub(super) struct Planner {
     life: Life,
     /// The kind of condition that people were told of last.
     told: Discriminant<Condition>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StoreHealth {
-    Works,
-    FailsUntil(Timestamp),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +137,7 @@ impl Planner {
         let at_the_latest = moment.now.plus(LOOK_EVERY);
         let at_the_latest =
             moment.pause.as_ref().and_then(|pause| pause.until).map_or(at_the_latest, |until| until.min(at_the_latest));
-        let next = match self.store_rests(moment.now) {
+        let next = match self.store.rests(moment.now) {
             Some(until) => Some(until),
             None => self.unsettled.due().into_iter().chain(self.look_at(moment)).min(),
         };
@@ -259,18 +252,14 @@ impl Planner {
     }
 
     fn store_works(&mut self) -> Vec<Action> {
-        match mem::replace(&mut self.store, StoreHealth::Works) {
-            StoreHealth::Works => Vec::new(),
-            StoreHealth::FailsUntil(_) => vec![Action::Tell(Notice::StoreWorks)],
-        }
+        let is_news = mem::replace(&mut self.store, StoreHealth::Works) != StoreHealth::Works;
+        is_news.then_some(Action::Tell(Notice::StoreWorks)).into_iter().collect()
     }
 
     /// Tells of the first failure only: a store that fails does so for a while.
     fn store_fails(&mut self, error: StoreError, now: Timestamp) -> Vec<Action> {
-        match mem::replace(&mut self.store, StoreHealth::FailsUntil(now.plus(STORE_PAUSE))) {
-            StoreHealth::Works => vec![Action::Tell(Notice::StoreFails(error))],
-            StoreHealth::FailsUntil(_) => Vec::new(),
-        }
+        let is_news = mem::replace(&mut self.store, StoreHealth::failed(now)) == StoreHealth::Works;
+        is_news.then_some(Action::Tell(Notice::StoreFails(error))).into_iter().collect()
     }
 
     /// The destination's condition, when it is of another kind than people were told. That it is limited is no news: it
@@ -325,7 +314,7 @@ impl Planner {
         let due = self.unsettled.due()?;
         // Later than it can be: the clock was set back.
         let is_due = due <= now || due > now.plus(MAX_WAIT);
-        if self.store_rests(now).is_some() || !(is_due || self.is_quiet()) {
+        if self.store.rests(now).is_some() || !(is_due || self.is_quiet()) {
             return None;
         }
         self.unsettled.next_batch().map(Action::Settle)
@@ -334,7 +323,7 @@ impl Planner {
     fn next_look(&mut self, moment: &Moment) -> Option<Action> {
         let wanted = self.wanted(moment)?;
         let is_due = self.look_at(moment)? <= moment.now;
-        if !is_due || self.store_rests(moment.now).is_some() {
+        if !is_due || self.store.rests(moment.now).is_some() {
             return None;
         }
         let Some(permitted) = NonZeroUsize::new(self.draws.permits()) else {
@@ -381,15 +370,6 @@ impl Planner {
             return None;
         }
         NonZeroUsize::new((free + ready).saturating_sub(self.ready.len()))
-    }
-
-    /// Until when a failing store is left alone.
-    fn store_rests(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.store {
-            // Longer than it can be: the clock was set back.
-            StoreHealth::FailsUntil(until) if now < until && until.since(now) <= STORE_PAUSE => Some(until),
-            StoreHealth::FailsUntil(_) | StoreHealth::Works => None,
-        }
     }
 
     /// The breaker's answer, unless people or the stop say no.

@@ -594,9 +594,9 @@ fn while_the_store_fails_nothing_is_taken_and_nothing_forgotten() {
     assert_eq!(words(&failed), ["the store fails"]);
     assert!(planner.apply(Input::Looked(Err(full())), &moment(START)).is_empty(), "told twice, or asked without pause");
     assert!(planner.apply(Input::Nudged, &moment(START)).is_empty());
-    assert_eq!(planner.wake_at(&moment(START)), START.plus(STORE_PAUSE));
+    assert_eq!(planner.wake_at(&moment(START)), START.plus(store_health::PAUSE));
 
-    let later = moment(START.plus(STORE_PAUSE));
+    let later = moment(START.plus(store_health::PAUSE));
     assert_eq!(words(&planner.apply(Input::Nudged, &later)), ["settle [Done]", "look for 6"]);
     let works = planner.apply(Input::Settled(Vec::new(), Ok(Vec::new())), &later);
     assert_eq!(words(&works), ["StoreWorks"]);

@@ -22,7 +22,7 @@ use crate::{
 /// A start may have to make the index anew from the whole journal.
 const START: Duration = Duration::from_secs(600);
 const DRAIN: Duration = Duration::from_secs(1_200);
-/// Housekeeping looks once a minute for what has expired; it may have to look twice.
+/// Housekeeping looks once a minute for what has expired, and then at the index; it may have to look twice.
 const TIDY: Duration = Duration::from_secs(180);
 
 /// Measures a backlog of `events`, and prints it.
@@ -62,12 +62,13 @@ async fn drain(relay: &mut Server, sink: &Sink, events: u64) {
     print("drained in", &seconds(start.elapsed()));
     print("CPU µs per delivery", &(relay.cpu().saturating_sub(before).as_micros() / u128::from(events)));
     print("memory, after that", &megabytes(relay.memory()));
-    let end = Instant::now() + TIDY;
-    while bytes(&relay.queue().join("journal")) > LITTLE && Instant::now() < end {
+    let (journal, index) = (relay.queue().join("journal"), relay.queue().join("index"));
+    let (end, large) = (Instant::now() + TIDY, bytes(&index));
+    while (bytes(&journal) > LITTLE || bytes(&index) > large / 2) && Instant::now() < end {
         sleep(Duration::from_secs(1)).await;
     }
-    print("disk, journal, when all has expired", &disk(&relay.queue().join("journal")));
-    print("disk, index, when all has expired", &disk(&relay.queue().join("index")));
+    print("disk, journal, when all has expired", &disk(&journal));
+    print("disk, index, when all has expired", &disk(&index));
     print("memory, when all has expired", &megabytes(relay.memory()));
 }
 

@@ -3,19 +3,23 @@
 //! Times are RFC 3339 in UTC, ids are text, names are `snake_case`. Fields may be added, none is renamed or removed
 //! within `/api/v1`. The command line reads its answers with these types too.
 
+mod audit;
 mod call;
+mod config;
+mod history;
 mod news;
 mod replay;
-mod config;
 
 use std::{fmt, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::config::{ConfigStatusView, ConfigView, LastReloadView, ReloadView, SourceChangesView};
 pub use self::{
+    audit::AuditView,
     call::{CallEventView, CallSummaryView, CallView},
+    config::{ConfigStatusView, ConfigView, LastReloadView, ReloadView, SourceChangesView},
+    history::{DestinationHistoryView, DestinationMinuteView, HistoryView, MinuteView},
     news::{AttemptNewsView, LaggedView, SettledView},
     replay::{EventSelection, ReplayRequest, ReplayedView},
 };
@@ -485,71 +489,6 @@ impl From<DeadLetter> for DeadLetterView {
         let destination = letter.id.destination.clone();
         Self { id: letter.id, destination, dead_at: letter.at, reason: letter.reason, event: letter.event.into() }
     }
-}
-
-/// A change that somebody made, or a body that somebody looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AuditView {
-    /// When.
-    pub at: Timestamp,
-    /// Who they said they are.
-    pub who: Option<String>,
-    /// The way they came: an address, or the user of a Unix socket, and whether they had the token.
-    pub via: String,
-    /// What they did, by the name of the operation.
-    pub what: String,
-    /// To what: a destination, a delivery or an event.
-    pub target: Option<String>,
-    /// The start of what they sent with it.
-    pub detail: Option<String>,
-    /// What came of it.
-    pub result: String,
-}
-
-/// `GET history`: the last hour, as far as the relay has been running.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct HistoryView {
-    /// The minutes, oldest first and without gaps; the last one is not over.
-    pub minutes: Vec<MinuteView>,
-    /// The same for each destination.
-    pub destinations: Vec<DestinationHistoryView>,
-}
-
-/// What happened within a minute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct MinuteView {
-    /// When it began.
-    pub at: Timestamp,
-    /// Events that came in.
-    pub accepted: u64,
-    /// Deliveries that arrived.
-    pub delivered: u64,
-    /// Attempts that failed.
-    pub failed: u64,
-    /// Deliveries that waited at its end.
-    pub waiting: u64,
-}
-
-/// The last hour of a destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DestinationHistoryView {
-    /// Its name.
-    pub name: Name,
-    /// Its minutes, oldest first.
-    pub minutes: Vec<DestinationMinuteView>,
-}
-
-/// What happened at a destination within a minute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DestinationMinuteView {
-    /// When it began.
-    pub at: Timestamp,
-    /// Deliveries that arrived.
-    pub delivered: u64,
-    /// Attempts that failed.
-    pub failed: u64,
-    /// Deliveries that waited at its end.
-    pub waiting: u64,
 }
 
 /// What of a body is not shown.

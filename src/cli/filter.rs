@@ -8,9 +8,9 @@ use crate::{
     model::{EventId, Name, Timestamp},
 };
 
-/// Which events, and how many.
+/// Which events, by what they say of themselves.
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct Filter {
+pub(super) struct Kinds {
     /// Only events of this agent.
     #[arg(long, value_name = "ID")]
     agent: Option<String>,
@@ -23,6 +23,24 @@ pub(super) struct Filter {
     /// Only events from this source.
     #[arg(long, value_name = "NAME")]
     source: Option<Name>,
+}
+
+impl Kinds {
+    /// `question`, about these events only.
+    pub(super) fn narrow(&self, question: Question) -> Question {
+        question
+            .with("agent", self.agent.as_ref())
+            .with("type", self.event_type.as_ref())
+            .with("call", self.call.as_ref())
+            .with("source", self.source.as_ref())
+    }
+}
+
+/// Which events, and how many.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Filter {
+    #[command(flatten)]
+    kinds: Kinds,
     /// Only events received since then: a length of time such as `2h`, or a UTC time such as `2026-09-22T09:14:06Z`.
     #[arg(long, value_name = "WHEN")]
     since: Option<When>,
@@ -41,11 +59,8 @@ impl Filter {
     /// `question`, about these events only.
     pub(super) fn narrow(&self, question: Question, clock: &Clock) -> Question {
         let at = |when: &Option<When>| when.as_ref().map(|when| when.before(clock.now()));
-        question
-            .with("agent", self.agent.as_ref())
-            .with("type", self.event_type.as_ref())
-            .with("call", self.call.as_ref())
-            .with("source", self.source.as_ref())
+        self.kinds
+            .narrow(question)
             .with("since", at(&self.since))
             .with("until", at(&self.until))
             .with("cursor", self.cursor)

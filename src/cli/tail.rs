@@ -14,6 +14,7 @@ use super::{
     console::{Format, remark, say_on},
     events::{event_type, or_dash, outcome_words, state},
     failure::{Exit, Failure},
+    filter::Kinds,
     listening::{Listening, Told},
     serve::Signals,
     status::condition,
@@ -42,18 +43,8 @@ pub(super) struct TailArgs {
     /// Only what goes to this destination.
     #[arg(long, value_name = "NAME")]
     destination: Option<Name>,
-    /// Only events of this agent.
-    #[arg(long, value_name = "ID")]
-    agent: Option<String>,
-    /// Only events of this type, such as `post-conversation`.
-    #[arg(long = "type", value_name = "TYPE")]
-    event_type: Option<String>,
-    /// Only events of this call.
-    #[arg(long, value_name = "ID")]
-    call: Option<String>,
-    /// Only events from this source.
-    #[arg(long, value_name = "NAME")]
-    source: Option<Name>,
+    #[command(flatten)]
+    kinds: Kinds,
 }
 
 /// Runs `tail`.
@@ -111,12 +102,7 @@ async fn tell_all(listening: &mut Listening, session: &Session) -> Result<Ended,
 
 impl TailArgs {
     fn question(&self) -> Question {
-        Question::new(["stream"])
-            .with("destination", self.destination.as_ref())
-            .with("agent", self.agent.as_ref())
-            .with("type", self.event_type.as_ref())
-            .with("call", self.call.as_ref())
-            .with("source", self.source.as_ref())
+        self.kinds.narrow(Question::new(["stream"]).with("destination", self.destination.as_ref()))
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     checkpoint::Checkpoint,
     command::{Command, Reply, refuse_all},
     disk::Disk,
-    draft::{Draft, lock},
+    draft::{Draft, News, lock},
     health::Health,
     index::{Index, IndexError, Table, meta},
     journal::{Journal, Kept, Record, Segments},
@@ -242,6 +242,7 @@ impl Committer {
         {
             return Ok(Acceptance::Duplicate(first));
         }
+        batch.draft.note_absent(new.event.id);
         let kept = Kept::new(&new.event, new.dedup_key, &new.deliveries);
         self.write(&Record::Kept(kept, new.event.body.clone().into()), batch, Durability::Synced)?;
         Ok(Acceptance::Created)
@@ -335,7 +336,9 @@ impl Committer {
                 self.health.set_unsynced(false);
             }
         }
-        Ok(draft.apply(self.journal.end())?)
+        let News { woken, listed } = draft.apply(self.journal.end())?;
+        self.reader.fronts.note(&listed);
+        Ok(woken)
     }
 
     /// Leaves everything such that the next start has nothing to make good.

@@ -9,6 +9,8 @@ use std::{
 };
 
 use super::{
+    front::Place,
+    fronts::{Becomes, Listed},
     index::{Changes, Entry, Index, IndexError, Table, Tracked, call_key, encode, meta, timed_key},
     journal::{Bodies, Extent, Kept, Moved, Position, Record, Routed},
     totals::Totals,
@@ -31,6 +33,16 @@ pub(super) struct Draft<'a> {
     segments: BTreeSet<u64>,
     /// Destinations that have something new to do.
     woken: BTreeSet<Name>,
+    /// What changes in the lists of deliveries that wait.
+    listed: Vec<Listed>,
+}
+
+/// What a draft changed for those who claim.
+pub(super) struct News {
+    /// Destinations that have something new to do.
+    pub(super) woken: BTreeSet<Name>,
+    /// What changed in the lists of deliveries that wait, in order.
+    pub(super) listed: Vec<Listed>,
 }
 
 impl<'a> Draft<'a> {
@@ -45,6 +57,7 @@ impl<'a> Draft<'a> {
             destinations: BTreeSet::new(),
             segments: BTreeSet::new(),
             woken: BTreeSet::new(),
+            listed: Vec::new(),
         }
     }
 
@@ -54,6 +67,11 @@ impl<'a> Draft<'a> {
             Some(entry) => Ok(entry.clone()),
             None => self.index.entry(event),
         }
+    }
+
+    /// Takes it from the caller that the index has never heard of an event: looking that up costs as much as writing it down.
+    pub(super) fn note_absent(&mut self, event: EventId) {
+        self.entries.insert(event, None);
     }
 
     /// The event that was first received under a deduplication key, as it will be.
@@ -230,6 +248,7 @@ impl<'a> Draft<'a> {
         self.destinations.insert(delivery.destination.clone());
         if let Some((table, at)) = listed(event, delivery) {
             self.changes.insert_new(table, &timed_key(&delivery.destination, at, event), Vec::new());
+            self.list(table, &delivery.destination, Place { due: at, event }, Becomes::Taken);
         }
         if delivery.state.is_waiting() {
             self.woken.insert(delivery.destination.clone());
@@ -241,14 +260,19 @@ impl<'a> Draft<'a> {
         self.destinations.insert(delivery.destination.clone());
         if let Some((table, at)) = listed(event, delivery) {
             self.changes.remove(table, &timed_key(&delivery.destination, at, event));
+            self.list(table, &delivery.destination, Place { due: at, event }, Becomes::Free);
         }
     }
 
-    /// Makes the changes; the index is complete up to `applied` then. Returns the destinations that have something new to do.
+    fn list(&mut self, table: Table, destination: &Name, place: Place, becomes: Becomes) {
+        self.listed.push(Listed { table, destination: destination.clone(), place, becomes });
+    }
+
+    /// Makes the changes; the index is complete up to `applied` then.
     ///
     /// # Errors
     /// The index's; nothing was changed in it then, but the numbers in memory are wrong.
-    pub(super) fn apply(mut self, applied: Position) -> Result<BTreeSet<Name>, IndexError> {
+    pub(super) fn apply(mut self, applied: Position) -> Result<News, IndexError> {
         for (event, entry) in &self.entries {
             match entry {
                 Some(entry) => self.changes.insert(Table::Event, event.as_bytes(), encode(entry)),
@@ -258,7 +282,7 @@ impl<'a> Draft<'a> {
         self.store_totals();
         self.changes.insert(Table::Meta, meta::APPLIED, encode(&applied));
         self.index.apply(self.changes)?;
-        Ok(self.woken)
+        Ok(News { woken: self.woken, listed: self.listed })
     }
 
     /// Wakes whoever waits for a destination although nothing of it changed on disk.

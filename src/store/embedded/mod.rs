@@ -35,6 +35,7 @@
 //! 3. The index never holds a body, and never what the journal doesn't.
 //! 4. Only the committer writes to journal and index. A failed write fails the store for good.
 //! 5. Segments are removed from the oldest on, when no live event is in them.
+//! 6. What the index lists as waiting, some claim meets. The [`fronts`] of the lists are in memory, and told of each change.
 
 mod ballast;
 mod checkpoint;
@@ -45,6 +46,8 @@ pub mod disk;
 mod draft;
 mod error;
 mod forecast;
+mod front;
+mod fronts;
 mod health;
 mod housekeeping;
 mod index;
@@ -150,6 +153,7 @@ impl Embedded {
             segments: Arc::clone(&segments),
             totals: Arc::clone(&totals),
             leases: Arc::clone(&leases),
+            fronts: Arc::default(),
             damage: Arc::new(Damage::found_by(&report)),
             _lock: lock,
         };

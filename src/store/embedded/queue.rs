@@ -15,15 +15,20 @@
 //! for longer than anything can be ([`FARTHEST`]) is due.
 //!
 //! A claim therefore looks at what it claims, what is held, what waits for something held, and, once for each attempt of its
-//! head, what waits for a failed one; not at what lies behind.
+//! head, what waits for a failed one; not at what lies behind. The lists' [`super::fronts`] are in memory.
 
-use std::{collections::HashMap, ops::Bound, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    ops::{Bound, Range},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     draft::call_of,
-    index::{
-        Entry, IndexError, Item, Table, call_key, call_prefix, event_at_end, parse_timed_key, prefixed, timed_prefix,
-    },
+    front::Place,
+    fronts::Stretch,
+    index::{Entry, IndexError, Table, call_key, call_prefix, event_at_end, prefixed},
     leases,
     reader::{ReadError, Reader},
     turns::Kind,
@@ -41,9 +46,6 @@ const FARTHEST: Duration = Duration::from_secs(30 * 60 * 60);
 /// Deliveries that one claim puts behind their heads at most: each is a record to be written, and the claims wait for it.
 const MAX_PUT_BEHIND: usize = 256;
 
-/// The lists of deliveries that wait.
-const WAITING: [Table; 3] = [Table::Due, Table::Again, Table::Replayed];
-
 /// What a claim came to.
 pub(super) struct Claimed {
     pub(super) claims: Vec<Claim>,
@@ -60,14 +62,12 @@ pub(super) struct Wanted {
 }
 
 /// One claim on its way through what is due.
-struct Search<'a, F, A> {
+struct Search<'a> {
     reader: &'a Reader,
     wanted: &'a Wanted,
     now: Timestamp,
-    live: F,
-    backlog: F,
-    again: A,
-    replayed: A,
+    /// How far it has come in each stretch.
+    passed: [Option<Place>; Stretch::ALL.len()],
     /// The heads that were found so far, by call.
     heads: HashMap<String, EventId>,
     behind: Vec<(DeliveryId, EventId)>,
@@ -91,15 +91,11 @@ struct Head {
 impl Reader {
     /// See [`crate::store::Store::claim`].
     pub(super) fn claim(&self, wanted: &Wanted, now: Timestamp) -> Result<Claimed, ReadError> {
-        let live_from = now.minus(LIVE);
         let mut search = Search {
             reader: self,
             wanted,
             now,
-            live: self.due(Table::Due, &wanted.destination, live_from, Timestamp::MAX),
-            backlog: self.due(Table::Due, &wanted.destination, Timestamp::EPOCH, live_from),
-            again: self.due_by(Table::Again, &wanted.destination, now),
-            replayed: self.due_by(Table::Replayed, &wanted.destination, now),
+            passed: [None; Stretch::ALL.len()],
             heads: HashMap::new(),
             behind: Vec::new(),
         };
@@ -110,29 +106,6 @@ impl Reader {
             claims.extend(self.claim_of(taken, &wanted.destination)?);
         }
         Ok(Claimed { claims, behind: search.behind })
-    }
-
-    /// The items of a list of a destination's deliveries that are due, misdated ones last.
-    fn due_by(
-        &self,
-        table: Table,
-        destination: &Name,
-        now: Timestamp,
-    ) -> impl Iterator<Item = Result<Item, IndexError>> + use<> {
-        let misdated = self.due(table, destination, now.plus(FARTHEST), Timestamp::MAX);
-        self.due(table, destination, Timestamp::EPOCH, just_after(now)).chain(misdated)
-    }
-
-    /// The items of a list of a destination's deliveries that are due from `from` until before `to`.
-    fn due(
-        &self,
-        table: Table,
-        destination: &Name,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> impl Iterator<Item = Result<Item, IndexError>> + use<> {
-        let at = |time: Timestamp| [timed_prefix(destination).as_slice(), &time.as_millis().to_be_bytes()].concat();
-        self.index.scan(table, (Bound::Included(at(from)), Bound::Excluded(at(to))))
     }
 
     /// What is handed out of a delivery that was taken; `None` when its event can't be read. It stays leased then, so that the
@@ -151,32 +124,39 @@ impl Reader {
     /// See [`crate::store::Store::next_due`].
     pub(super) fn next_due(&self, destination: &Name, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
         let mut earliest = None;
-        for table in WAITING {
-            let next = self.next_due_in(table, destination, now)?;
-            earliest = earliest.into_iter().chain(next).min();
+        for stretch in Stretch::FROM_THE_FIRST {
+            let is_free = |event| {
+                let leases = self.leases.lock();
+                leases.is_free(destination, event, now) && !leases.is_blocked(destination, event, now)
+            };
+            let next = self.first(destination, stretch, is_free)?;
+            earliest = earliest.into_iter().chain(next.map(|place| place.due)).min();
         }
         Ok(earliest)
     }
 
-    fn next_due_in(&self, table: Table, destination: &Name, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
-        for item in self.index.scan(table, prefixed(timed_prefix(destination))) {
-            let (key, _) = item?;
-            let Some((_, due, event)) = parse_timed_key(&key) else { continue };
-            let leases = self.leases.lock();
-            if leases.is_free(destination, event, now) && !leases.is_blocked(destination, event, now) {
-                return Ok(Some(due));
-            }
-        }
-        Ok(None)
-    }
-
     /// When the event was received whose delivery to a destination is due first.
     pub(super) fn oldest(&self, destination: &Name) -> Option<Timestamp> {
-        let first = |table| self.index.scan(table, prefixed(timed_prefix(destination))).next()?.ok();
-        let firsts = WAITING.map(first).into_iter().flatten();
-        let (_, event) =
-            firsts.filter_map(|(key, _)| parse_timed_key(&key)).map(|(_, due, event)| (due, event)).min()?;
-        Some(event.timestamp())
+        let firsts = Stretch::FROM_THE_FIRST.map(|stretch| self.first(destination, stretch, |_| true).ok().flatten());
+        Some(firsts.into_iter().flatten().min()?.event.timestamp())
+    }
+
+    /// The first delivery of a list whose event is `wanted`.
+    fn first(
+        &self,
+        destination: &Name,
+        stretch: Stretch,
+        wanted: impl Fn(EventId) -> bool,
+    ) -> Result<Option<Place>, IndexError> {
+        let mut passed = None;
+        loop {
+            let next =
+                self.fronts.next(&self.index, destination, stretch, &(Timestamp::EPOCH..Timestamp::MAX), passed)?;
+            match next {
+                Some(place) if !wanted(place.event) => passed = next,
+                found => return Ok(found),
+            }
+        }
     }
 
     /// The events of the same call that came in after an event.
@@ -188,11 +168,7 @@ impl Reader {
     }
 }
 
-impl<F, A> Search<'_, F, A>
-where
-    F: Iterator<Item = Result<Item, IndexError>>,
-    A: Iterator<Item = Result<Item, IndexError>>,
-{
+impl Search<'_> {
     /// The next delivery, taken; `None` when there is no other.
     fn next(&mut self) -> Result<Option<Taken>, ReadError> {
         let kinds = self.reader.leases.lock().turns(&self.wanted.destination).preference();
@@ -206,22 +182,24 @@ where
     }
 
     fn next_of(&mut self, kind: Kind) -> Result<Option<Taken>, ReadError> {
-        while self.behind.len() < MAX_PUT_BEHIND {
-            let item = match kind {
-                Kind::Live => self.live.next(),
-                Kind::Backlog => self.backlog.next(),
-                Kind::Again => self.again.next(),
-                Kind::Replayed => self.replayed.next(),
-            };
-            let Some(item) = item else { return Ok(None) };
-            let (key, _) = item?;
-            if let Some((_, due, event)) = parse_timed_key(&key)
-                && let Some(taken) = self.take(event, due)?
+        for stretch in stretches(kind) {
+            while self.behind.len() < MAX_PUT_BEHIND
+                && let Some(Place { due, event }) = self.next_place(*stretch)?
             {
-                return Ok(Some(taken));
+                if let Some(taken) = self.take(event, due)? {
+                    return Ok(Some(taken));
+                }
             }
         }
         Ok(None)
+    }
+
+    fn next_place(&mut self, stretch: Stretch) -> Result<Option<Place>, IndexError> {
+        let Some(passed) = self.passed.get_mut(stretch as usize) else { return Ok(None) };
+        let (reader, within) = (self.reader, due_within(stretch, self.now));
+        let next = reader.fronts.next(&reader.index, &self.wanted.destination, stretch, &within, *passed)?;
+        *passed = next.or(*passed);
+        Ok(next)
     }
 
     /// Takes a delivery, or the head of its call; `None` when it is somebody else's, has to wait, or is no longer what its key
@@ -277,6 +255,27 @@ where
             }
         }
         Ok(None)
+    }
+}
+
+/// Where a kind of deliveries is looked for, misdated ones last.
+fn stretches(kind: Kind) -> &'static [Stretch] {
+    match kind {
+        Kind::Live => &[Stretch::Live],
+        Kind::Backlog => &[Stretch::Backlog],
+        Kind::Again => &[Stretch::Again, Stretch::AgainMisdated],
+        Kind::Replayed => &[Stretch::Replayed, Stretch::ReplayedMisdated],
+    }
+}
+
+/// When the deliveries of a stretch are due that may be claimed at `now`.
+fn due_within(stretch: Stretch, now: Timestamp) -> Range<Timestamp> {
+    let live_from = now.minus(LIVE);
+    match stretch {
+        Stretch::Live => live_from..Timestamp::MAX,
+        Stretch::Backlog => Timestamp::EPOCH..live_from,
+        Stretch::Again | Stretch::Replayed => Timestamp::EPOCH..just_after(now),
+        Stretch::AgainMisdated | Stretch::ReplayedMisdated => now.plus(FARTHEST)..Timestamp::MAX,
     }
 }
 

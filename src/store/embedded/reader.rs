@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::{
     damage::Damage,
     draft::lock,
+    fronts::Fronts,
     index::{
         Entry, Index, IndexError, Item, Table, Tracked, call_prefix, event_at_end, parse_timed_key, prefixed,
         timed_prefix,
@@ -41,6 +42,7 @@ pub(super) struct Reader {
     pub(super) segments: Arc<Segments>,
     pub(super) totals: Arc<Mutex<Totals>>,
     pub(super) leases: Arc<Leases>,
+    pub(super) fronts: Arc<Fronts>,
     pub(super) damage: Arc<Damage>,
     /// Whoever can reach the files keeps the store locked. Last, so that it is let go of last.
     pub(super) _lock: Arc<Lock>,

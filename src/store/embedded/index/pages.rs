@@ -66,14 +66,13 @@ impl Pages {
         };
         while let Some(page) = next.take() {
             let start = page.at.get(space.len()..).unwrap_or_default();
-            let is_beyond = match towards {
-                Towards::End => is_after(&range.1, start),
-                Towards::Start => found.len() >= limit,
-            };
-            if is_beyond || found.len() >= limit {
+            if towards == Towards::End && is_after(&range.1, start) {
                 break;
             }
             take_within(&page.items, range, towards, &mut found)?;
+            if found.len() >= limit {
+                break;
+            }
             next = match towards {
                 Towards::End => self.page_after(space, &page.at)?,
                 Towards::Start if is_before(&range.0, start) => None,

@@ -2,8 +2,8 @@
 //!
 //! The journal has all of it, so nothing is lost with the process: the next start replays it. In return sled is written in
 //! large batches, in the order of its keys; an event that changes several times in between is written once; and what
-//! came and went in between, not at all. Two bounds make the next write due: memory (and with it the time that a start
-//! takes to replay), and keys of queues that are gone, for whoever claims has to step over them.
+//! came and went in between, not at all. The next write is due when there are enough of them: that bounds the memory, and the
+//! time that a start takes to replay.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Range, Table,
+    Range,
     changes::{Change, Changes},
 };
 
@@ -21,9 +21,6 @@ use super::{
 const MAX_BYTES: usize = 256 * 1024;
 /// What the map itself takes for an entry, about.
 const OVERHEAD: usize = 96;
-/// Keys of queues that are gone, at most. A claim steps over those of its queue's front: this many cost it a tenth of a
-/// millisecond.
-const MAX_GONE: usize = 512;
 
 /// The changes, by their keys in sled.
 #[derive(Default)]
@@ -34,7 +31,6 @@ pub(super) struct Recent(RwLock<Held>);
 pub(super) struct Held {
     pub(super) changes: Changes,
     bytes: usize,
-    gone: usize,
 }
 
 impl Recent {
@@ -43,10 +39,9 @@ impl Recent {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for (key, change) in changes.0 {
             held.bytes += OVERHEAD + key.len() + change.value().map_or(0, Vec::len);
-            held.gone += usize::from(change == Change::Gone && is_of_a_queue(&key));
             held.changes.add(key, change);
         }
-        held.bytes >= MAX_BYTES || held.gone >= MAX_GONE
+        held.bytes >= MAX_BYTES
     }
 
     /// The changes, while nobody adds to them.
@@ -76,11 +71,6 @@ impl Recent {
             Towards::Start => found.rev().take(limit).collect(),
         }
     }
-}
-
-/// Whether claims go through the keys of this table.
-fn is_of_a_queue(key: &[u8]) -> bool {
-    key.first().is_some_and(|table| [Table::Due as u8, Table::Again as u8].contains(table))
 }
 
 /// Which way a scan goes.

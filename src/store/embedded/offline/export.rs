@@ -13,7 +13,6 @@ use crate::{
             damage::Damage,
             index::{Entry, IndexError, Item, Table, decode, event_at_end},
             journal::{Bodies, Kept},
-            leases::Leases,
             reader::Reader,
             recovery::{Recovered, recover},
         },
@@ -101,7 +100,8 @@ impl Stopped {
             index,
             segments: Arc::clone(&self.segments),
             totals: Arc::new(totals.into()),
-            leases: Arc::new(Leases::default()),
+            leases: Arc::default(),
+            fronts: Arc::default(),
             damage: Arc::new(Damage::found_by(&report)),
             _lock: Arc::clone(&self.lock),
         })

@@ -131,8 +131,18 @@ mod tests {
     }
 
     /// Looks up `limit` places of `list`, as the index does.
-    fn load(list: &BTreeSet<Place>, from: Bound<Place>, limit: usize) -> Result<Vec<Place>, Infallible> {
-        Ok(list.range((from, Bound::Unbounded)).take(limit).copied().collect())
+    fn load(list: &BTreeSet<Place>, from: Bound<Place>, limit: usize) -> Vec<Place> {
+        list.range((from, Bound::Unbounded)).take(limit).copied().collect()
+    }
+
+    fn next(
+        front: &mut Front,
+        list: &BTreeSet<Place>,
+        within: &Range<Timestamp>,
+        after: Option<Place>,
+    ) -> Option<Place> {
+        let Ok(next) = front.next(within, after, |from, limit| Ok::<_, Infallible>(load(list, from, limit)));
+        next
     }
 
     #[derive(Debug, Clone)]
@@ -170,7 +180,7 @@ mod tests {
                         let within = Timestamp::from_millis(from.into())..Timestamp::from_millis(to.into());
                         let mut found = Vec::new();
                         while found.len() < most
-                            && let Ok(Some(next)) = front.next(&within, found.last().copied(), |from, limit| load(&list, from, limit))
+                            && let Some(next) = next(&mut front, &list, &within, found.last().copied())
                         {
                             found.push(next);
                         }
@@ -196,7 +206,7 @@ mod tests {
         for _ in 0..SLICE {
             let next = front.next(&all, None, |from, limit| {
                 looks += 1;
-                load(&list, from, limit)
+                Ok::<_, Infallible>(load(&list, from, limit))
             });
             let Ok(Some(next)) = next else { panic!("there are others") };
             list.remove(&next);
@@ -204,7 +214,7 @@ mod tests {
         }
         assert_eq!(looks, 1);
         let (mut front, empty) = (Front::default(), BTreeSet::new());
-        assert_eq!(front.next(&all, None, |from, limit| load(&empty, from, limit)), Ok(None));
+        assert_eq!(next(&mut front, &empty, &all, None), None);
         (0..10_000).for_each(|number| front.add(place(number)));
         assert_eq!(front.places.len(), MAX_KNOWN);
     }

@@ -12,7 +12,7 @@
 //! | `Remembered` | id of an event that is gone | its deduplication key |
 //! | `Segment` | segment number | live events and their bytes |
 //! | `Meta` | see [`meta`] | journal position up to which all this is complete; counters; pauses |
-//! | `Filter` | see [`shelves`] | |
+//! | `Filter`, `Note` | see [`shelves`] and [`desk`] | |
 //!
 //! Integers are big-endian, so that keys sort like what they mean. Values are small and hold no body.
 //!
@@ -31,6 +31,7 @@
 //!    makes them.
 
 mod changes;
+mod desk;
 mod entry;
 mod error;
 mod files;
@@ -79,7 +80,7 @@ pub(super) use table::{EVERYTHING, Item, Items, Range, Table, meta, prefixed};
 
 /// The layout of what is in here: another one is made anew. Raise it with each change of a table, an [`Entry`], or what else
 /// is encoded here.
-pub(super) const INDEX_FORMAT: u32 = 3;
+pub(super) const INDEX_FORMAT: u32 = 4;
 
 /// What an event with a delivery takes in sled's files, about: a million of them take 0.5 GB.
 const BYTES_PER_EVENT: u64 = 500;
@@ -137,20 +138,18 @@ impl Index {
     /// Writes all recent changes to sled, in one batch.
     fn write_recent(&self, writer: &mut Writer) -> Result<(), IndexError> {
         let mut batch = Vec::new();
-        let before = self.shelves().clone();
-        let mut shelves = before.clone();
         {
             let (files, held) = (self.files(), self.recent.read());
-            shelves.update(&files.pages, &held.changes, &mut batch)?;
+            let update = self.shelves().update(&files.pages, &held.changes, &mut batch)?;
             for table in Table::SORTED {
                 files.pages.update(&[table as u8], held.changes.of(table).map(as_update), &mut batch)?;
             }
-            shelves.write(&before, &mut batch);
             files.write(&batch)?;
+            // Readers look at the recent changes first, then at what is known of the shelves, then at sled; so these are let go
+            // of in that order.
+            self.shelves.write().unwrap_or_else(PoisonError::into_inner).take(update);
         }
         writer.copy_too(&batch);
-        // Readers look at the recent changes first, then at the filters, then at sled; so these are let go of in that order.
-        *self.shelves.write().unwrap_or_else(PoisonError::into_inner) = shelves;
         self.recent.clear();
         Ok(())
     }
@@ -240,8 +239,10 @@ impl Index {
     /// The items of a scattered table in a range of one stem.
     fn of_stem(&self, table: Table, stem: &[u8], range: &Range) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, IndexError> {
         let recent = self.recent_of(table, range, usize::MAX, Towards::End);
-        let shelves = self.shelves().with(table, stem);
-        let mut stored = Vec::new();
+        let (mut stored, shelves) = {
+            let known = self.shelves();
+            (known.on_desk_within(table, range), known.with(table, stem))
+        };
         for shelf in shelves {
             stored.extend(self.files().pages.range(&shelves::space(table, shelf), range, usize::MAX, Towards::End)?);
         }
@@ -253,8 +254,13 @@ impl Index {
         if let Err(error) = self.flush() {
             return Box::new(std::iter::once(Err(error)));
         }
-        let (pages, shelves) = (self.files().pages.clone(), self.shelves().of(table));
-        Box::new(shelves.into_iter().flat_map(move |shelf| pages.all(&shelves::space(table, shelf))))
+        let pages = self.files().pages.clone();
+        let (on_desk, shelves) = {
+            let known = self.shelves();
+            (known.on_desk_within(table, &EVERYTHING), known.of(table))
+        };
+        let on_shelves = shelves.into_iter().flat_map(move |shelf| pages.all(&shelves::space(table, shelf)));
+        Box::new(on_desk.into_iter().map(Ok).chain(on_shelves))
     }
 
     /// Recent changes of a range of a table.
@@ -271,7 +277,13 @@ impl Index {
         let Some(stem) = shelves::stem(table, key).filter(|_| table.is_scattered()) else {
             return self.files().pages.get(&[table as u8], key);
         };
-        let shelves = self.shelves().with(table, stem);
+        let shelves = {
+            let known = self.shelves();
+            if let Some(value) = known.on_desk(table, key) {
+                return Ok(Some(value.to_vec()));
+            }
+            known.with(table, stem)
+        };
         for shelf in shelves {
             if let Some(value) = self.files().pages.get(&shelves::space(table, shelf), key)? {
                 return Ok(Some(value));

@@ -18,7 +18,7 @@ use super::{IndexError, Item, Range, changes::Change, files::Write, recent::Towa
 
 /// Pages are about this long. sled's nodes have up to 16 of them and have to stay below 128 KiB, beyond which sled would put
 /// them into files that it never syncs.
-const PAGE_BYTES: usize = 2048;
+pub(super) const PAGE_BYTES: usize = 2048;
 /// Lengths of key and value.
 const ITEM_HEAD: usize = 6;
 
@@ -181,10 +181,11 @@ fn take_within(page: &[u8], range: &Range, towards: Towards, found: &mut Vec<Ite
     Ok(())
 }
 
-type Borrowed<'a> = (&'a [u8], &'a [u8]);
+/// An item where it lies.
+pub(super) type Borrowed<'a> = (&'a [u8], &'a [u8]);
 
 /// The items of a page.
-fn items(mut rest: &[u8]) -> impl Iterator<Item = Result<Borrowed<'_>, IndexError>> {
+pub(super) fn items(mut rest: &[u8]) -> impl Iterator<Item = Result<Borrowed<'_>, IndexError>> {
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
@@ -209,7 +210,8 @@ fn split_item(bytes: &[u8]) -> Option<(Borrowed<'_>, &[u8])> {
     Some(((key, value), rest))
 }
 
-fn push_item(page: &mut Vec<u8>, (key, value): Borrowed<'_>) {
+/// Appends an item to a page.
+pub(super) fn push_item(page: &mut Vec<u8>, (key, value): Borrowed<'_>) {
     page.extend(u16::try_from(key.len()).unwrap_or(u16::MAX).to_le_bytes());
     page.extend(u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
     page.extend_from_slice(key);

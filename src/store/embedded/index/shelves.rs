@@ -12,29 +12,51 @@
 //! ```
 //!
 //! 16 bits a key and 6 probes: one lookup in a thousand goes to a shelf in vain. A million events take 2 MB a table.
+//!
+//! A shelf is written once, when it is full. Until then its keys are in memory ([`super::desk`]).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
-    IndexError, Table,
+    IndexError, Item, Table,
     changes::{Change, Changes},
+    desk::{Desk, Put},
     files::Write,
-    pages::Pages,
+    pages::{Pages, as_update},
+    table,
 };
 
-/// Keys on a shelf, about: a shelf that has as many gets no more.
-const MAX_KEYS: u32 = 8 * 1024;
+/// Keys on a shelf, about.
+const MAX_KEYS: usize = 8 * 1024;
 const PARTS: usize = 8;
 /// Of one part: 16 bits for each of its keys.
-const PART_BYTES: usize = 2 * MAX_KEYS as usize / PARTS;
+const PART_BYTES: usize = 2 * MAX_KEYS / PARTS;
 const PROBES: u32 = 6;
 
 /// The number of a shelf.
 pub(super) type Shelf = u32;
 
+/// What is known of the scattered tables without asking sled.
+pub(super) struct Shelves {
+    filters: Filters,
+    desks: BTreeMap<Table, Desk>,
+}
+
 /// The filters of all shelves.
 #[derive(Default, Clone)]
-pub(super) struct Shelves(BTreeMap<(Table, Shelf), Filter>);
+struct Filters(BTreeMap<(Table, Shelf), Filter>);
+
+/// What becomes of the shelves with a write to sled.
+pub(super) struct Update<'a> {
+    filters: Filters,
+    desks: Vec<(Table, OnDesk<'a>, Range<u64>)>,
+}
+
+/// What becomes of a desk; its notes have these numbers then.
+enum OnDesk<'a> {
+    Put(Vec<Put<'a>>),
+    Cleared,
+}
 
 #[derive(Clone)]
 struct Filter([Part; PARTS]);
@@ -68,109 +90,101 @@ pub(super) fn stem(table: Table, key: &[u8]) -> Option<&[u8]> {
 }
 
 impl Table {
+    const SCATTERED: [Self; 2] = [Self::Call, Self::Dedup];
+
     /// Whether its keys lie on shelves.
     pub(super) fn is_scattered(self) -> bool {
-        matches!(self, Self::Call | Self::Dedup)
+        Self::SCATTERED.contains(&self)
     }
 }
 
 impl Shelves {
-    /// Reads the filters that sled has.
+    /// Reads the filters and the notes that sled has.
     pub(super) fn load(db: &sled::Db) -> Result<Self, IndexError> {
-        let mut shelves = Self::default();
-        for item in db.scan_prefix([Table::Filter as u8]) {
-            let (key, value) = item?;
-            shelves.put(&key, &value).ok_or(IndexError::Unreadable)?;
-        }
-        Ok(shelves)
-    }
-
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
-        let [_, table, s0, s1, s2, s3, part] = *<&[u8; 7]>::try_from(key).ok()?;
-        let table = [Table::Call, Table::Dedup].into_iter().find(|known| *known as u8 == table)?;
-        let (keys, bits) = value.split_first_chunk()?;
-        let filter = self.0.entry((table, Shelf::from_be_bytes([s0, s1, s2, s3]))).or_default();
-        let place = filter.0.get_mut(usize::from(part)).filter(|_| bits.len() == PART_BYTES)?;
-        *place = Arc::new(Bits { keys: u32::from_le_bytes(*keys), bits: bits.into() });
-        Some(())
+        let desks = Table::SCATTERED.into_iter().map(|table| Ok((table, Desk::load(db, table)?)));
+        Ok(Self { filters: Filters::load(db)?, desks: desks.collect::<Result<_, IndexError>>()? })
     }
 
     /// All shelves of a table, oldest first.
     pub(super) fn of(&self, table: Table) -> Vec<Shelf> {
-        self.0.range((table, Shelf::MIN)..=(table, Shelf::MAX)).map(|((_, number), _)| *number).collect()
+        self.filters.of(table).map(|(number, _)| number).collect()
     }
 
     /// The shelves that may have keys with this stem, newest first.
     pub(super) fn with(&self, table: Table, stem: &[u8]) -> Vec<Shelf> {
         let hash = Hash::of(stem);
-        let shelves = self.0.range((table, Shelf::MIN)..=(table, Shelf::MAX)).rev();
-        shelves.filter(|(_, filter)| filter.part(hash).may_have(hash)).map(|((_, number), _)| *number).collect()
+        let shelves = self.filters.of(table).rev();
+        shelves.filter(|(_, filter)| filter.part(hash).may_have(hash)).map(|(number, _)| number).collect()
     }
 
-    /// The shelf that takes new keys of a table.
-    pub(super) fn open(&self, table: Table) -> Shelf {
-        let newest = self.0.range((table, Shelf::MIN)..=(table, Shelf::MAX)).next_back();
-        match newest {
-            Some(((_, number), filter)) if filter.keys() < MAX_KEYS => *number,
-            Some(((_, number), _)) => number.saturating_add(1),
-            None => 0,
-        }
+    /// The value of a key that is on no shelf yet.
+    pub(super) fn on_desk(&self, table: Table, key: &[u8]) -> Option<&[u8]> {
+        self.desks.get(&table)?.get(key)
     }
 
-    /// Notes that a shelf has one more key.
-    pub(super) fn add(&mut self, table: Table, number: Shelf, stem: &[u8]) {
-        let hash = Hash::of(stem);
-        let part = self.0.entry((table, number)).or_default().part_mut(hash);
-        part.keys += 1;
-        for bit in bits_of(hash) {
-            if let Some(byte) = part.bits.get_mut(bit / 8) {
-                *byte |= 1 << (bit % 8);
-            }
-        }
-    }
-
-    /// Notes that a shelf has one key less. The filter of an empty shelf goes, unless it is the newest: numbers aren't given twice.
-    pub(super) fn remove(&mut self, table: Table, number: Shelf, stem: &[u8]) {
-        let Some(filter) = self.0.get_mut(&(table, number)) else { return };
-        let part = filter.part_mut(Hash::of(stem));
-        part.keys = part.keys.saturating_sub(1);
-        if filter.keys() == 0 && self.of(table).last() != Some(&number) {
-            self.0.remove(&(table, number));
-        }
+    /// What is on no shelf yet of a range of a table.
+    pub(super) fn on_desk_within(&self, table: Table, range: &table::Range) -> Vec<Item> {
+        self.desks.get(&table).map(|desk| desk.range(range)).unwrap_or_default()
     }
 
     /// Keys of a table.
     pub(super) fn keys(&self, table: Table) -> u64 {
-        let shelves = self.0.range((table, Shelf::MIN)..=(table, Shelf::MAX));
-        shelves.map(|(_, filter)| u64::from(filter.keys())).sum()
+        let on_desk = self.desks.get(&table).map_or(0, Desk::len) as u64;
+        self.filters.of(table).map(|(_, filter)| u64::from(filter.keys())).sum::<u64>() + on_desk
     }
 
-    /// Puts the changes of all scattered tables down: adds to `writes` what makes them.
-    pub(super) fn update(
-        &mut self,
+    /// Adds to `writes` what makes the changes of all scattered tables. When they are written, [`Shelves::take`] it.
+    ///
+    /// # Errors
+    /// sled's.
+    pub(super) fn update<'a>(
+        &self,
         pages: &Pages,
-        changes: &Changes,
+        changes: &'a Changes,
         writes: &mut Vec<Write>,
-    ) -> Result<(), IndexError> {
-        for table in [Table::Call, Table::Dedup] {
-            let mut by_shelf: BTreeMap<Shelf, BTreeMap<&[u8], Option<&[u8]>>> = BTreeMap::new();
-            for (key, change) in changes.of(table) {
-                let stem = stem(table, key).unwrap_or(key);
-                if !matches!(change, Change::New(_)) {
-                    for number in self.having(pages, table, key)? {
-                        self.remove(table, number, stem);
-                        by_shelf.entry(number).or_default().insert(key, None);
-                    }
-                }
-                if let Some(value) = change.value() {
-                    let number = self.open(table);
-                    self.add(table, number, stem);
-                    by_shelf.entry(number).or_default().insert(key, Some(value));
+    ) -> Result<Update<'a>, IndexError> {
+        let mut update = Update { filters: self.filters.clone(), desks: Vec::new() };
+        for (table, desk) in &self.desks {
+            let puts = self.remove_changed(*table, pages, changes, &mut update.filters, writes)?;
+            let (becomes, notes) = if desk.len() + puts.len() < MAX_KEYS {
+                let notes = desk.note(*table, &puts, writes);
+                (OnDesk::Put(puts), notes)
+            } else {
+                update.filters.put_up(*table, pages, &desk.after(&puts), writes)?;
+                (OnDesk::Cleared, desk.clear_notes(*table, writes))
+            };
+            update.desks.push((*table, becomes, notes));
+        }
+        update.filters.write(&self.filters, writes);
+        Ok(update)
+    }
+
+    /// Takes from the shelves what has changed of a table. Returns what has to be put on its desk.
+    fn remove_changed<'a>(
+        &self,
+        table: Table,
+        pages: &Pages,
+        changes: &'a Changes,
+        filters: &mut Filters,
+        writes: &mut Vec<Write>,
+    ) -> Result<Vec<Put<'a>>, IndexError> {
+        let mut puts = Vec::new();
+        let mut gone: BTreeMap<Shelf, Vec<Put<'_>>> = BTreeMap::new();
+        for (key, change) in changes.of(table) {
+            let may_be_known = !matches!(change, Change::New(_));
+            let is_on_desk = may_be_known && self.on_desk(table, key).is_some();
+            if may_be_known && !is_on_desk {
+                for number in self.having(pages, table, key)? {
+                    filters.remove(table, number, stem(table, key).unwrap_or(key));
+                    gone.entry(number).or_default().push((key, None));
                 }
             }
-            by_shelf.into_iter().try_for_each(|(number, items)| pages.update(&space(table, number), items, writes))?;
+            if is_on_desk || change.value().is_some() {
+                puts.push(as_update((key, change)));
+            }
         }
-        Ok(())
+        gone.into_iter().try_for_each(|(number, keys)| pages.update(&space(table, number), keys, writes))?;
+        Ok(puts)
     }
 
     /// The shelves that have a key.
@@ -184,8 +198,78 @@ impl Shelves {
         Ok(having)
     }
 
+    /// Makes an update that sled has.
+    pub(super) fn take(&mut self, Update { filters, desks }: Update<'_>) {
+        self.filters = filters;
+        for (table, becomes, notes) in desks {
+            let desk = self.desks.entry(table).or_default();
+            match becomes {
+                OnDesk::Put(puts) => desk.take(puts, notes),
+                OnDesk::Cleared => desk.clear(notes),
+            }
+        }
+    }
+}
+
+impl Filters {
+    fn load(db: &sled::Db) -> Result<Self, IndexError> {
+        let mut filters = Self::default();
+        for item in db.scan_prefix([Table::Filter as u8]) {
+            let (key, value) = item?;
+            filters.put(&key, &value).ok_or(IndexError::Unreadable)?;
+        }
+        Ok(filters)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        let [_, table, s0, s1, s2, s3, part] = *<&[u8; 7]>::try_from(key).ok()?;
+        let table = Table::SCATTERED.into_iter().find(|known| *known as u8 == table)?;
+        let (keys, bits) = value.split_first_chunk()?;
+        let filter = self.0.entry((table, Shelf::from_be_bytes([s0, s1, s2, s3]))).or_default();
+        let place = filter.0.get_mut(usize::from(part)).filter(|_| bits.len() == PART_BYTES)?;
+        *place = Arc::new(Bits { keys: u32::from_le_bytes(*keys), bits: bits.into() });
+        Some(())
+    }
+
+    /// The shelves of a table, oldest first.
+    fn of(&self, table: Table) -> impl DoubleEndedIterator<Item = (Shelf, &Filter)> {
+        self.0.range((table, Shelf::MIN)..=(table, Shelf::MAX)).map(|((_, number), filter)| (*number, filter))
+    }
+
+    /// Puts up shelves that hold `items`.
+    fn put_up(
+        &mut self,
+        table: Table,
+        pages: &Pages,
+        items: &BTreeMap<&[u8], &[u8]>,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), IndexError> {
+        let mut rest = items.iter().map(|(key, value)| (*key, Some(*value))).peekable();
+        let each = items.len().div_ceil((items.len() / MAX_KEYS).max(1));
+        while rest.peek().is_some() {
+            let number = self.of(table).next_back().map_or(0, |(newest, _)| newest.saturating_add(1));
+            let of_shelf: Vec<Put<'_>> = rest.by_ref().take(each).collect();
+            let filter = self.0.entry((table, number)).or_default();
+            for (key, _) in &of_shelf {
+                filter.add(stem(table, key).unwrap_or(key));
+            }
+            pages.update(&space(table, number), of_shelf, writes)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a shelf has one key less. The filter of an empty shelf goes, unless it is the newest: numbers aren't given twice.
+    fn remove(&mut self, table: Table, number: Shelf, stem: &[u8]) {
+        let Some(filter) = self.0.get_mut(&(table, number)) else { return };
+        let part = filter.part_mut(Hash::of(stem));
+        part.keys = part.keys.saturating_sub(1);
+        if filter.keys() == 0 && self.of(table).next_back().is_some_and(|(newest, _)| newest != number) {
+            self.0.remove(&(table, number));
+        }
+    }
+
     /// Adds to `writes` what differs from `before`.
-    pub(super) fn write(&self, before: &Self, writes: &mut Vec<Write>) {
+    fn write(&self, before: &Self, writes: &mut Vec<Write>) {
         for (at, filter) in &self.0 {
             let old = before.0.get(at);
             for (place, part) in (0_u8..).zip(&filter.0) {
@@ -214,6 +298,19 @@ impl Default for Filter {
 }
 
 impl Filter {
+    /// Notes that the shelf has a key with this stem.
+    fn add(&mut self, stem: &[u8]) {
+        let hash = Hash::of(stem);
+        let part = self.part_mut(hash);
+        part.keys += 1;
+        for bit in bits_of(hash) {
+            if let Some(byte) = part.bits.get_mut(bit / 8) {
+                *byte |= 1 << (bit % 8);
+            }
+        }
+    }
+
+    /// Keys that are there now.
     fn keys(&self) -> u32 {
         self.0.iter().map(|part| part.keys).sum()
     }

@@ -32,6 +32,7 @@ pub(in super::super) enum Table {
     Again = 9,
     Filter = 10,
     Replayed = 11,
+    Note = 12,
 }
 
 impl Table {

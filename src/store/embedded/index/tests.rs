@@ -46,6 +46,8 @@ const TABLES: [Table; 4] = [Table::Event, Table::Due, Table::Call, Table::Dedup]
 #[derive(Debug, Clone)]
 enum Step {
     Apply(Vec<(Table, u16, Option<u16>)>),
+    /// More than half of what fills a shelf comes, or goes.
+    ApplyMany(bool),
     Flush,
     Reopen,
     /// A copy of the files is begun.
@@ -63,6 +65,7 @@ fn change() -> impl Strategy<Value = (Table, u16, Option<u16>)> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => prop::collection::vec(change(), 1..120).prop_map(Step::Apply),
+        1 => any::<bool>().prop_map(Step::ApplyMany),
         2 => Just(Step::Flush),
         1 => Just(Step::Reopen),
         1 => Just(Step::Copy),
@@ -109,8 +112,9 @@ fn apply(index: &Index, model: &mut Model, changes: &[(Table, u16, Option<u16>)]
 }
 
 fn expected(model: &Model, table: Table, range: &Range) -> Vec<Item> {
-    let of_table = model.iter().filter(|((of, key), _)| *of == table && range.contains(key));
-    of_table.map(|((_, key), value)| (key.clone(), value.clone())).collect()
+    let of_table = model.range((table, Vec::new())..).take_while(|((of, _), _)| *of == table);
+    let within = of_table.filter(|((_, key), _)| range.contains(key));
+    within.map(|((_, key), value)| (key.clone(), value.clone())).collect()
 }
 
 fn is_what(index: &Index, model: &Model, table: Table, range: &Range) {
@@ -157,6 +161,12 @@ proptest! {
             index = Some(match step {
                 Step::Apply(changes) => {
                     apply(&open, &mut model, changes);
+                    open
+                }
+                Step::ApplyMany(comes) => {
+                    let changes: Vec<_> =
+                        (400..5_400).map(|number| (Table::Dedup, number, comes.then_some(3))).collect();
+                    apply(&open, &mut model, &changes);
                     open
                 }
                 Step::Flush => {
@@ -223,7 +233,7 @@ fn keys_of_many_shelves_are_all_found_and_shelves_that_are_empty_are_forgotten()
     keys().for_each(|key| all.insert_new(Table::Dedup, &key, vec![1]));
     index.apply(all).unwrap();
     index.flush().unwrap();
-    assert_eq!(index.shelves().of(Table::Dedup), [0, 1, 2]);
+    assert_eq!(index.shelves().of(Table::Dedup), [0, 1]);
     assert!(keys().all(|key| index.contains(Table::Dedup, &key).unwrap()));
     let in_vain =
         (0_u128..10_000).filter(|number| !index.shelves().with(Table::Dedup, &number.to_be_bytes()).is_empty());
@@ -233,8 +243,32 @@ fn keys_of_many_shelves_are_all_found_and_shelves_that_are_empty_are_forgotten()
     keys().for_each(|key| none.remove(Table::Dedup, &key));
     index.apply(none).unwrap();
     index.flush().unwrap();
-    assert_eq!(index.shelves().of(Table::Dedup), [2], "the newest stays");
+    assert_eq!(index.shelves().of(Table::Dedup), [1], "the newest stays");
     assert!(!keys().any(|key| index.contains(Table::Dedup, &key).unwrap()));
+}
+
+#[test]
+fn keys_that_come_and_go_leave_no_notes_without_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let index = Index::open(&path).unwrap();
+    let write = |changes| {
+        index.apply(changes).unwrap();
+        index.write_recent(&mut index.writer()).unwrap();
+    };
+    for number in 0..MANY {
+        let (mut came, mut went) = (Changes::default(), Changes::default());
+        came.insert_new(Table::Dedup, &number.to_be_bytes(), vec![1]);
+        went.remove(Table::Dedup, &number.checked_sub(10).unwrap_or(MANY).to_be_bytes());
+        write(came);
+        write(went);
+    }
+    assert!(index.files().db.scan_prefix([Table::Note as u8]).count() <= 1024);
+    index.persist().unwrap();
+    drop(index);
+    let again = Index::open(&path).unwrap();
+    let left = (0..MANY).filter(|number| again.contains(Table::Dedup, &number.to_be_bytes()).unwrap());
+    assert_eq!(left.collect::<Vec<_>>(), (MANY - 10..MANY).collect::<Vec<_>>());
 }
 
 /// An index with `many` events in sled, and after that without most of them.

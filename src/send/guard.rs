@@ -5,9 +5,11 @@
 //! [`super::connections`] checks it.
 
 use std::{
+    error::Error,
     fmt, io,
     net::{SocketAddr, ToSocketAddrs},
     sync::Arc,
+    vec,
 };
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -43,6 +45,19 @@ impl Guard {
     pub(super) fn policy(&self) -> Policy {
         self.policy
     }
+
+    /// The addresses of a host that may be called.
+    ///
+    /// # Errors
+    /// The system's when it knows none, [`Forbidden`] when none of them may be.
+    pub(super) async fn addresses(
+        self,
+        host: String,
+    ) -> Result<vec::IntoIter<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        let Self { policy, lookup } = self;
+        let found = task::spawn_blocking(move || lookup(host)).await??;
+        Ok(allowed(found, policy)?.into_iter())
+    }
 }
 
 impl fmt::Debug for Guard {
@@ -53,11 +68,8 @@ impl fmt::Debug for Guard {
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let Self { policy, lookup } = self.clone();
-        Box::pin(async move {
-            let found = task::spawn_blocking(move || lookup(name.as_str().to_owned())).await??;
-            Ok(Box::new(allowed(found, policy)?.into_iter()) as Addrs)
-        })
+        let addresses = self.clone().addresses(name.as_str().to_owned());
+        Box::pin(async move { Ok(Box::new(addresses.await?) as Addrs) })
     }
 }
 

@@ -9,9 +9,12 @@
 //!   (hyper-util does that below us, on a new connection). So a server that closes idle connections doesn't look as if it
 //!   failed; [`POOL_IDLE`] keeps the rest of that race small;
 //! - read a body without a bound, or unpack one.
+//!
+//! There are two ways to send, with and without TLS ([`plain`]); what a request meets is the same on both.
 
 mod connections;
 mod guard;
+mod plain;
 mod reply;
 mod tls;
 mod tokens;
@@ -19,7 +22,7 @@ mod tokens;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use url::Url;
 
 pub use self::tokens::Credentials;
@@ -38,6 +41,13 @@ const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// How often an idle TCP connection shows that it is alive while an answer takes long: firewalls forget quiet ones.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How often it asks again when nothing comes back, and how many times before the connection is given up.
+const TCP_PROBE_INTERVAL: Duration = Duration::from_secs(15);
+const TCP_PROBES: u32 = 3;
+
+/// How long what was written may stay unacknowledged before the connection is given up.
+const TCP_UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// How long a destination may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,9 +171,8 @@ impl Client {
         if let Some(authorization) = credentials.authorization() {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        let request = |http: &reqwest::Client| http.request(method, url).headers(headers).body(body);
-        let response = self.connections.exchange(request).await?;
-        Ok(reply::read(response).await)
+        let answer = self.connections.exchange(method, url, headers, body).await?;
+        Ok(reply::read(answer).await)
     }
 
     /// Posts what is no delivery, in the same way.
@@ -171,9 +180,8 @@ impl Client {
     /// # Errors
     /// As those of [`Self::send`].
     pub async fn post(&self, url: Url, headers: HeaderMap, body: Bytes) -> Sent {
-        let request = |http: &reqwest::Client| http.post(url).headers(headers).body(body);
-        let response = self.connections.exchange(request).await?;
-        Ok(reply::read(response).await)
+        let answer = self.connections.exchange(Method::POST, url, headers, body).await?;
+        Ok(reply::read(answer).await)
     }
 }
 

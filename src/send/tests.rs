@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::*;
+use super::{plain::Plain, *};
 use crate::model::FailureKind;
 
 /// Far more than a loopback answer needs, so that no test fails because the machine is busy.
@@ -42,6 +42,24 @@ async fn sent(client: &Client, request: OutboundRequest) -> Sent {
     client.send(request, &Credentials::default()).await
 }
 
+/// What a request meets, past reqwest and with it: the same.
+async fn both_ways(client: &Client, request: OutboundRequest) -> Sent {
+    let met = sent(client, request.clone()).await;
+    assert_eq!(shown(&met), shown(&sent(client, by_reqwest(request)).await));
+    met
+}
+
+/// The same request by reqwest, for it has a user name in its address.
+fn by_reqwest(mut request: OutboundRequest) -> OutboundRequest {
+    request.url.set_username("me").unwrap();
+    assert!(!Plain::leads_to(&request.url));
+    request
+}
+
+fn shown(sent: &Sent) -> Result<String, Failure> {
+    sent.as_ref().map(|reply| format!("{reply:?}")).map_err(Failure::clone)
+}
+
 /// A server that treats every connection in one way, for as long as it is kept.
 struct Server {
     address: SocketAddr,
@@ -50,17 +68,20 @@ struct Server {
 }
 
 impl Server {
-    async fn new<F: Future<Output = ()> + Send>(behaviour: impl Fn(TcpStream) -> F + Send + Clone + 'static) -> Self {
+    async fn new<F: Future<Output = ()> + Send + 'static>(
+        behaviour: impl Fn(TcpStream) -> F + Send + Clone + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let count = connections.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
+            let mut open = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 count.fetch_add(1, Ordering::SeqCst);
-                behaviour(stream).await;
+                open.spawn(behaviour(stream));
             }
         });
         Self { address, connections, _tasks: tasks }
@@ -86,8 +107,9 @@ impl Server {
         }
     }
 
+    /// What its requests meet, whichever way they go.
     async fn meets(&self, timeouts: Timeouts) -> Sent {
-        sent(&client(timeouts), self.request()).await
+        both_ways(&client(timeouts), self.request()).await
     }
 }
 
@@ -120,7 +142,7 @@ async fn a_refused_connection_is_told_in_two_words_and_without_the_address() {
     let mut request = Server::answering(String::new()).await.request();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     request.url.set_port(Some(closed.port())).unwrap();
-    let refused = sent(&client(PATIENT), request).await.unwrap_err();
+    let refused = both_ways(&client(PATIENT), request).await.unwrap_err();
     assert_eq!(refused, failure(FailureKind::Connect, "Connection refused"));
 }
 
@@ -128,7 +150,7 @@ async fn a_refused_connection_is_told_in_two_words_and_without_the_address() {
 async fn an_unknown_host_is_no_connection() {
     let url: Url = "http://no-such-host.invalid/secret".parse().unwrap();
     let request = OutboundRequest { url, ..Server::answering(String::new()).await.request() };
-    let unknown = sent(&client(PATIENT), request).await.unwrap_err();
+    let unknown = both_ways(&client(PATIENT), request).await.unwrap_err();
     assert_eq!(unknown.kind, FailureKind::Connect);
     assert!(!unknown.detail.contains("secret"), "{}", unknown.detail);
 }
@@ -154,7 +176,7 @@ async fn a_server_that_cannot_be_reached_is_waited_for_as_long_as_connecting_may
     let mut request = Server::answering(String::new()).await.request();
     request.url.set_port(Some(address.port())).unwrap();
     let client = client(Timeouts { connect: Duration::from_millis(300), ..PATIENT });
-    assert_eq!(sent(&client, request).await.unwrap_err(), failure(FailureKind::Connect, "nothing within 300ms"));
+    assert_eq!(both_ways(&client, request).await.unwrap_err(), failure(FailureKind::Connect, "nothing within 300ms"));
 }
 
 #[tokio::test]

@@ -9,11 +9,10 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
-use reqwest::Response;
+use http::{HeaderValue, Method, header};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::connections::Connections;
+use super::{connections::Connections, reply::Answer};
 use crate::{
     auth::{Grant, NoToken, Token},
     model::FailureKind,
@@ -113,14 +112,12 @@ impl Tokens {
     }
 
     async fn fetch(&self) -> Result<Token, Failure> {
-        let url = &self.grant.token_url;
-        let request = |http: &reqwest::Client| {
-            let request = http.post(url.clone()).header(header::CONTENT_TYPE, FORM).header(header::ACCEPT, JSON);
-            request.header(header::USER_AGENT, USER_AGENT).body(self.grant.form())
-        };
-        let response = self.connections.exchange(request).await.map_err(|failure| self.unreachable(failure))?;
-        let status = response.status();
-        let answer = whole(response).await.ok_or(NoToken::Unreadable("it breaks off, or has no end"));
+        let headers = [(header::CONTENT_TYPE, FORM), (header::ACCEPT, JSON), (header::USER_AGENT, USER_AGENT)];
+        let (url, form) = (self.grant.token_url.clone(), self.grant.form().into());
+        let answer = self.connections.exchange(Method::POST, url, headers.into_iter().collect(), form).await;
+        let answer = answer.map_err(|failure| self.unreachable(failure))?;
+        let status = answer.status();
+        let answer = whole(answer).await.ok_or(NoToken::Unreadable("it breaks off, or has no end"));
         answer.and_then(|answer| self.grant.token(status, &answer)).map_err(|reason| self.failure(&reason))
     }
 
@@ -169,9 +166,9 @@ impl Held {
 }
 
 /// The body of an answer; `None` when it breaks off or is longer than [`LONGEST_ANSWER`].
-async fn whole(mut response: Response) -> Option<Bytes> {
+async fn whole(mut answer: Answer) -> Option<Bytes> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
+    while let Some(chunk) = answer.chunk().await.ok()? {
         body.extend_from_slice(&chunk);
         if body.len() > LONGEST_ANSWER {
             return None;

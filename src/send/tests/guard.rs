@@ -8,7 +8,7 @@ use crate::send::guard::Guard;
 async fn refused(policy: Policy, url: &str) -> Failure {
     let client = Client::new(Settings { policy, ..settings(PATIENT) }).unwrap();
     let request = OutboundRequest { url: url.parse().unwrap(), ..Server::answering(String::new()).await.request() };
-    sent(&client, request).await.unwrap_err()
+    both_ways(&client, request).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -76,5 +76,8 @@ async fn a_look_up_that_fails_is_no_connection_and_says_why() {
     let (_server, request) = server_by_name().await;
     let guard = Guard::over(Policy::AllowPrivate, |_| Err(io::Error::other("the name server is gone")));
     let client = Client::guarded(settings(PATIENT), guard).unwrap();
-    assert_eq!(sent(&client, request).await.unwrap_err(), failure(FailureKind::Connect, "the name server is gone"));
+    assert_eq!(
+        both_ways(&client, request).await.unwrap_err(),
+        failure(FailureKind::Connect, "the name server is gone")
+    );
 }

@@ -455,6 +455,25 @@ async fn who_hangs_up_leaves_a_whole_event_or_none() {
     assert!(accepted >= rounds / 3, "{accepted} were accepted, {before} had been stored");
 }
 
+#[tokio::test]
+async fn who_hangs_up_during_the_commit_leaves_an_event_that_is_stored_and_waits_to_be_delivered() {
+    let disk = TroubledDisk::default();
+    disk.set_full(true);
+    let receiver = Receiver::start_on(&disk, |settings| settings.accept_deadline = 60 * SHORT).await;
+    let mut wire = Wire::connect(receiver.address).await;
+    wire.send(&Request::signed(fixtures::event("e1")).bytes()).await;
+    let verified = r#"ingest_body_bytes_count{source="atoms"} 1"#;
+    eventually("verifying", async || receiver.tells(verified).then_some(())).await;
+    wire.reset();
+    assert!(receiver.events().await.is_empty());
+    disk.set_full(false);
+    let event = eventually("committing", async || receiver.events().await.pop()).await;
+    let stored = receiver.event(&event.id.to_string()).await;
+    assert_eq!(stored.event.body, fixtures::event("e1"));
+    assert_eq!(stored.deliveries.len(), 1);
+    assert!(stored.deliveries[0].0.state.is_waiting());
+}
+
 fn long_event(n: usize) -> Vec<u8> {
     let mut body = fixtures::event(&format!("e{n}"));
     body.resize(body.len() + 20_000, b' ');

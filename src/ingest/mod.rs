@@ -4,7 +4,7 @@
 //!
 //! 1. 200 only after the store said that the event, its deduplication key and its deliveries are durable.
 //! 2. Nothing of a body is looked at before its signature is right; nothing authentic is refused for its content.
-//! 3. A client that hangs up undoes nothing: once a body is verified, its commit runs to its end in a task of its own.
+//! 3. A client that hangs up undoes nothing: once a body is verified, its commit runs to its end.
 //! 4. All that a stranger can make us keep is bounded: connections, bytes of bodies, time.
 //! 5. A request meets one configuration from its head to its answer: the one that was current when its head was read.
 //!
@@ -13,6 +13,7 @@
 
 mod answer;
 mod body;
+mod commit;
 mod connection;
 mod connections;
 mod count;
@@ -100,7 +101,8 @@ pub struct Ingest {
     store: Arc<dyn Store>,
     clock: Clock,
     metrics: Arc<Metrics>,
-    /// Commits that have begun. [`serve`] awaits them; each is bounded by the accept deadline and one call of the store.
+    /// Commits that have begun and that no request waits for any more. [`serve`] awaits them; each is bounded by the accept
+    /// deadline and one call of the store.
     commits: TaskTracker,
 }
 

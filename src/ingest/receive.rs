@@ -13,6 +13,7 @@ use super::{
     Ingest, Settings, Source,
     answer::{Answer, Refused},
     body::{self, Share},
+    commit::Commit,
     connections::Activity,
     count::{Kind, Pending},
     head::{self, Wanted},
@@ -84,8 +85,8 @@ impl Ingest {
             .map_err(|refusal| Refused::Forged { path_of: source.name.clone(), refusal })
     }
 
-    /// Commits in a task of its own, which goes on when nobody waits for the answer any more, and answers in the time that a
-    /// request has whose head came at `head_at`. The body keeps its `share` of the memory as long as the task has it.
+    /// Commits, and answers in the time that a request has whose head came at `head_at`. The commit goes on when nobody waits
+    /// for the answer any more, and the body keeps its `share` of the memory as long.
     async fn commit_in_time(
         self: Arc<Self>,
         head_at: Instant,
@@ -94,19 +95,12 @@ impl Ingest {
         share: Share,
     ) -> Result<Answer, Refused> {
         let (ingest, deadline) = (Arc::clone(&self), head_at + setup.settings.accept_deadline);
-        let commit = self.commits.spawn(async move {
+        let work = async move {
             let answer = ingest.commit(&setup, &receipt, head_at).await;
             drop(share);
             answer
-        });
-        match timeout_at(deadline, commit).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_cancelled) => Err(Refused::NotInTime),
-            },
-            Err(_elapsed) => Err(Refused::NotInTime),
-        }
+        };
+        timeout_at(deadline, Commit::new(work, &self.commits)).await.unwrap_or(Err(Refused::NotInTime))
     }
 
     /// Asks the store until it has the event; while it has no room, again and again until the deadline, for the sender

@@ -14,7 +14,7 @@ use atoms_relay::{
             disk::{Disk, RealDisk},
         },
     },
-    telemetry::Metrics,
+    telemetry::{Format, Metrics, Reading, StoreReading},
     verify::Verifier,
 };
 use http::HeaderName;
@@ -118,6 +118,13 @@ impl Receiver {
                 return events;
             }
         }
+    }
+
+    /// Whether its metrics have this line, after the prefix that all have.
+    pub fn tells(&self, line: &str) -> bool {
+        let reading = Reading { checks: Vec::new(), store: StoreReading::default(), destinations: Vec::new() };
+        let told = self.metrics.tell(&reading, Format::Prometheus).unwrap();
+        told.lines().any(|told| told.strip_prefix("atoms_relay_") == Some(line))
     }
 
     /// A stored event.

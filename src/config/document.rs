@@ -12,8 +12,7 @@ use toml::{
 use super::problem::{Problem, Span};
 
 /// The syntax that people coming from YAML, JSON or shells miss most often.
-const SYNTAX_HELP: &str =
-    "TOML has `key = \"text\"`, `key = 15`, `key = [\"a\", \"b\"]`, `key = { a = \"b\" }`, and each key once";
+const SYNTAX_HELP: &str = "TOML has `key = \"text\"`, `key = 15`, `key = [\"a\", \"b\"]`, `key = { a = \"b\" }`";
 
 /// A parsed file.
 #[derive(Debug)]
@@ -22,6 +21,8 @@ pub(super) struct Document<'t> {
     faults: Vec<Problem>,
     damage: Vec<Span>,
     has_gaps: bool,
+    /// The last header of a section that is there already: each of its keys may be, too, which is no news.
+    repeated: Option<Span>,
 }
 
 impl<'t> Document<'t> {
@@ -29,7 +30,7 @@ impl<'t> Document<'t> {
     pub(super) fn parse(text: &'t str) -> Self {
         let (root, mut errors) = DeTable::parse_recoverable(text);
         errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
-        let mut document = Self { root, faults: Vec::new(), damage: Vec::new(), has_gaps: false };
+        let mut document = Self { root, faults: Vec::new(), damage: Vec::new(), has_gaps: false, repeated: None };
         for error in errors {
             document.add_fault(text, &error);
         }
@@ -89,9 +90,46 @@ impl<'t> Document<'t> {
         if is_consequence || (is_end_of_nothing && !self.damage.is_empty()) {
             return;
         }
-        self.damage.push(lines_around(text, &statement));
-        self.faults.push(Problem::error(span, format!("this is not TOML: {}", error.message())).help(SYNTAX_HELP));
+        let is_told = self.repeated.as_ref().is_some_and(|header| is_in_section_of(text, header, &span));
+        let lines = lines_around(text, &statement);
+        if !is_told {
+            let fault = self.fault(text, span, &lines, error.message());
+            self.faults.push(fault);
+        }
+        self.damage.push(lines);
     }
+
+    /// What is wrong in these `lines`. When they are TOML by themselves, they are refused because they are there already.
+    fn fault(&mut self, text: &str, span: Span, lines: &Span, message: &str) -> Problem {
+        let line = text.get(lines.clone()).unwrap_or_default();
+        if DeTable::parse(line).is_err() {
+            return Problem::error(span, format!("this is not TOML: {message}")).help(SYNTAX_HELP);
+        }
+        if !is_header(line) {
+            return Problem::error(span, "this key is there twice").help("take one of them out");
+        }
+        self.repeated = Some(lines.clone());
+        let message = match line_of(text, line) {
+            Some(number) => format!("this section is there already, in line {number}"),
+            None => "this section is there twice".to_owned(),
+        };
+        Problem::error(span, message).help("give one of them another name, or make one of both")
+    }
+}
+
+/// Whether a line begins a section.
+fn is_header(line: &str) -> bool {
+    line.trim_start().starts_with('[')
+}
+
+/// Whether no other section begins between `header` and `span`.
+fn is_in_section_of(text: &str, header: &Span, span: &Span) -> bool {
+    text.get(header.end..span.start).is_some_and(|between| !between.lines().any(is_header))
+}
+
+/// The number of the first line that says the same as `line`, from 1.
+fn line_of(text: &str, line: &str) -> Option<usize> {
+    lines(text).position(|(other, _)| other.trim() == line.trim()).map(|before| before + 1)
 }
 
 /// Each line, without its line break, and its span.
@@ -200,6 +238,15 @@ mod tests {
         ] {
             assert_eq!(faults(slip).len(), 1, "{slip}: {:#?}", faults(slip));
         }
+    }
+
+    #[test]
+    fn what_is_there_twice_is_told_once_and_where_it_was_first() {
+        let twice = "[a.b]\nc = 1\nd = 2\n\n[a.b]\nc = 3\nd = 4\n[e]\nf = 1\nf = 2\n";
+        assert_eq!(
+            faults(twice),
+            ["\"b\": this section is there already, in line 1", "\"f\": this key is there twice"]
+        );
     }
 
     #[test]

@@ -202,19 +202,21 @@ impl<'t> Section<'t> {
                     Problem::error(field.key_span(), format!("`{key}` is not in this version")).help(until_then)
                 }
                 None => Problem::error(field.key_span(), format!("{} has no key `{key}`", self.title()))
-                    .help(advice_for_unknown(key, keys)),
+                    .help(self.advice_for_unknown(key, keys)),
             };
             reader.report(problem);
         }
     }
-}
 
-fn advice_for_unknown(key: &str, keys: &Keys) -> String {
-    if let Some(near) = suggestion::nearest(key, keys.known.iter().copied()) {
-        return format!("did you mean `{near}`?");
+    /// What to write instead. A value within a section, such as a secret, has its own keys, and those of sections mean others.
+    fn advice_for_unknown(&self, key: &str, keys: &Keys) -> String {
+        if let Some(near) = suggestion::nearest(key, keys.known.iter().copied()) {
+            return format!("did you mean `{near}`?");
+        }
+        let home = SECTIONS.iter().find(|(_, other)| self.title().starts_with('[') && other.known.contains(&key));
+        if let Some((title, _)) = home {
+            return format!("`{key}` belongs into {title}");
+        }
+        format!("it can have {}", suggestion::list(keys.known))
     }
-    if let Some((title, _)) = SECTIONS.iter().find(|(_, other)| other.known.contains(&key)) {
-        return format!("`{key}` belongs into {title}");
-    }
-    format!("it can have {}", suggestion::list(keys.known))
 }

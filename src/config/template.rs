@@ -3,6 +3,8 @@
 //! A name that no event ever has would make a dead letter of every event, so it is an error here. What an agent's owner
 //! names, such as variables and dispositions, can't be looked up.
 
+use std::collections::BTreeMap;
+
 use super::{
     field::Field,
     problem::{Problem, Span},
@@ -10,7 +12,7 @@ use super::{
     suggestion,
 };
 use crate::{
-    template::{Expression, Flaw},
+    template::{Expression, Flaw, Remedy, Scope},
     transform::Vars,
 };
 
@@ -60,8 +62,23 @@ pub(super) fn report(field: &Field<'_>, flaw: &Flaw, reader: &mut Reader<'_>) {
 fn report_as(what: &str, field: &Field<'_>, flaw: &Flaw, reader: &mut Reader<'_>) {
     let span = flaw.range.as_ref().map_or_else(|| field.span(), |range| reader.place(field, range));
     let problem = Problem::error(span, format!("`{}` is no {what}: {}", field.key(), flaw.message));
-    let wrong = flaw.range.clone().and_then(|range| field.value().as_str()?.get(range));
-    reader.report(if wrong == Some("=") { problem.help("to compare, write `==`") } else { problem });
+    reader.report(match remedy(field, flaw) {
+        Some(help) => problem.help(help),
+        None => problem,
+    });
+}
+
+/// What to write instead of what is wrong.
+fn remedy(field: &Field<'_>, flaw: &Flaw) -> Option<String> {
+    let wrong = field.value().as_str()?.get(flaw.range.clone()?)?;
+    match flaw.remedy {
+        None if wrong == "=" => Some("to compare, write `==`".to_owned()),
+        None => None,
+        Some(Remedy::Write(word)) => Some(format!("write `{word}`")),
+        Some(Remedy::OneOf(words)) => {
+            suggestion::nearest(wrong, words.iter().copied()).map(|near| format!("did you mean `{near}`?"))
+        }
+    }
 }
 
 /// The value as a condition over `names`, of one or more lines.
@@ -74,7 +91,27 @@ pub(super) fn condition(field: &Field<'_>, names: Names, example: &str, reader: 
     let condition = Expression::compile(text).map_err(|flaw| report_as("condition", field, &flaw, reader)).ok()?;
     let roots = || names.iter().map(|(root, _)| *root).collect();
     report_unknown(field, &condition.names(), reader, |name| unknown(name, roots(), |root| members_in(names, root)));
+    warn_of_no_boolean(field, &condition, names, reader);
     Some(condition)
+}
+
+/// Warns of a condition that already an event which says nothing shows to be none, such as `a == 'x' or 'y'`. What it can't be
+/// asked of such an event shows when one is there.
+fn warn_of_no_boolean(field: &Field<'_>, condition: &Expression, names: Names, reader: &mut Reader<'_>) {
+    let Some(other) = condition.other_type(&nothing(names)) else { return };
+    let message = format!("`{}` isn't always true or false: it can come to a value of type {other}", field.key());
+    reader.report(Problem::warning(field.span(), message).help(
+        "compare each part with something, as in `a == 'x' or a == 'y'`; what can't be decided makes dead letters or is \
+         passed over",
+    ));
+}
+
+/// What a condition sees of an event that says nothing.
+fn nothing(names: Names) -> Scope {
+    let nulls =
+        |members: &[&'static str]| members.iter().map(|member| (*member, None)).collect::<BTreeMap<_, Option<()>>>();
+    let known = names.iter().filter(|(_, members)| !members.is_empty());
+    known.fold(Scope::default(), |scope, (root, members)| scope.with(root, &nulls(members)))
 }
 
 /// Reports those of the `used` names that stand for nothing. In a broken file nobody knows: a constant may have got lost, and

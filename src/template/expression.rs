@@ -27,13 +27,13 @@ impl Expression {
     pub fn compile(source: &str) -> Result<Self, Flaw> {
         if source.trim_start().starts_with("{{") {
             let message = "an expression stands for itself: write it without `{{` and `}}`".to_owned();
-            return Err(Flaw { message, range: Some(0..source.len()) });
+            return Err(Flaw { message, range: Some(0..source.len()), remedy: None });
         }
         // minijinja 3.1 overlooks what follows a comparison and an illegal character: `a == 'x' && false` is true. Within
         // parentheses it doesn't. Alone first, for messages about what people wrote, and so that `a) or (b` isn't taken.
-        ENGINE.compile_expression_owned(source.to_owned()).map_err(|error| Flaw::of(&error, source, 0))?;
+        ENGINE.compile_expression_owned(source.to_owned()).map_err(|error| flaw(&error, source, 0))?;
         let enclosed = ENGINE.compile_expression_owned(format!("({source})"));
-        let compiled = Arc::new(enclosed.map_err(|error| Flaw::of(&error, source, 1))?);
+        let compiled = Arc::new(enclosed.map_err(|error| flaw(&error, source, 1))?);
         vocabulary::check(source, 0)?;
         Ok(Self { source: source.into(), compiled })
     }
@@ -48,6 +48,13 @@ impl Expression {
             kind => Err(RenderError::no_boolean(&self.source, kind)),
         });
         truth.map_err(|error| self.culprit(scope).unwrap_or(error))
+    }
+
+    /// The type of what it comes to, in a word, where that is neither true nor false; `None` also where it comes to nothing.
+    #[must_use]
+    pub fn other_type(&self, scope: &Scope) -> Option<String> {
+        let kind = self.value(scope).ok()?.kind();
+        (kind != ValueKind::Bool).then(|| kind.to_string())
     }
 
     /// What is wrong with the first part that can't be decided, where there are several: they tell more than the whole.
@@ -87,6 +94,12 @@ impl Expression {
         let value = self.compiled.eval(scope.root()).map_err(|error| RenderError::of(&error))?;
         if value.is_undefined() { Err(RenderError::undefined(&self.source)) } else { Ok(value) }
     }
+}
+
+/// Why `source` can't be compiled: an operator of another language tells more than what the engine stumbles over behind it.
+fn flaw(error: &minijinja::Error, source: &str, shift: usize) -> Flaw {
+    let foreign = scan::foreign_operator(source).map(|(range, word)| Flaw::foreign(source, range, word));
+    foreign.unwrap_or_else(|| Flaw::of(error, source, shift))
 }
 
 impl PartialEq for Expression {

@@ -14,15 +14,32 @@ pub struct Flaw {
     pub message: String,
     /// Where in the text, in bytes, where that is known.
     pub range: Option<Range<usize>>,
+    /// What to write instead, where that is known.
+    pub remedy: Option<Remedy>,
+}
+
+/// What could stand in the place of a flaw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// This.
+    Write(&'static str),
+    /// The one of these that looks like it.
+    OneOf(&'static [&'static str]),
 }
 
 impl Flaw {
+    /// The operator of another language at `range`, for which this one has a word.
+    pub(super) fn foreign(source: &str, range: Range<usize>, word: &'static str) -> Self {
+        let message = format!("there is no operator `{}`", source.get(range.clone()).unwrap_or_default());
+        Self { message, range: Some(range), remedy: Some(Remedy::Write(word)) }
+    }
+
     /// What the engine says of `source`, whose place in the compiled text is `shift` bytes behind its start.
     pub(super) fn of(error: &Error, source: &str, shift: usize) -> Self {
         let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
         let place = |offset: usize| offset.saturating_sub(shift).min(source.len());
         let range = error.range().map(|range| place(range.start)..place(range.end));
-        Self { message, range: range.filter(|range| source.get(range.clone()).is_some()) }
+        Self { message, range: range.filter(|range| source.get(range.clone()).is_some()), remedy: None }
     }
 }
 

@@ -49,7 +49,7 @@ mod vocabulary;
 mod tests;
 
 pub use expression::{Expression, Part};
-pub use flaw::{Flaw, RenderError};
+pub use flaw::{Flaw, Remedy, RenderError};
 pub use json::{JsonTemplate, Leaf};
 pub use scope::Scope;
 pub use text::Template;

@@ -60,6 +60,20 @@ pub(super) fn uses(code: &str) -> Vec<(Use, &str, Range<usize>)> {
     words.filter_map(|(at, word)| Some((as_what(at)?, word.text, word.range.clone()))).collect()
 }
 
+/// The first operator that other languages have in some code, where it stands, and the word for it in this one.
+pub(super) fn foreign_operator(code: &str) -> Option<(Range<usize>, &'static str)> {
+    let tokens: Vec<Token<'_>> = tokens(code).collect();
+    tokens.iter().zip(tokens.iter().skip(1)).find_map(|(token, next)| {
+        let both = token.range.start..next.range.end;
+        match (code.get(both.clone())?, token.text) {
+            ("&&", _) => Some((both, "and")),
+            ("||", _) => Some((both, "or")),
+            (pair, "!") if pair != "!=" => Some((token.range.clone(), "not")),
+            _ => None,
+        }
+    })
+}
+
 /// What stands between the marks of a template, `{{ … }}` and `{% … %}`.
 pub(super) fn code_in(template: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
@@ -178,6 +192,18 @@ mod tests {
         let uses = uses(code).into_iter().map(|(kind, word, range)| (kind, word, code.get(range) == Some(word)));
         let expected = [(Use::Filter, "upper", true), (Use::Test, "nosuch", true), (Use::Function, "f", true)];
         assert_eq!(uses.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn an_operator_of_another_language_has_a_place_and_a_word() {
+        for (code, expected) in [
+            ("a == 'x' && b", Some((9..11, "and"))),
+            ("a || b", Some((2..4, "or"))),
+            ("a and !b", Some((6..7, "not"))),
+            ("a != 'x && y' | upper", None),
+        ] {
+            assert_eq!(foreign_operator(code), expected, "{code}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Template {
         let mut template = Self { source: source.into(), kind, engine: None };
         if scan::has_markup(source) {
             let mut engine = ENGINE.clone();
-            engine.add_template_owned(kind, source.to_owned()).map_err(|error| Flaw::of(&error, source, 0))?;
+            engine.add_template_owned(kind, source.to_owned()).map_err(|error| flaw(&error, source))?;
             template.engine = Some(Arc::new(engine));
             scan::code_in(source)
                 .into_iter()
@@ -95,6 +95,15 @@ impl Template {
 fn has_dot_segment(url: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     path.split(['/', '\\']).any(|segment| matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | ".."))
+}
+
+/// Why `source` can't be compiled: an operator of another language tells more than what the engine stumbles over behind it.
+fn flaw(error: &minijinja::Error, source: &str) -> Flaw {
+    let foreign = scan::code_in(source).into_iter().find_map(|code| {
+        let (range, word) = scan::foreign_operator(source.get(code.clone())?)?;
+        Some(Flaw::foreign(source, code.start + range.start..code.start + range.end, word))
+    });
+    foreign.unwrap_or_else(|| Flaw::of(error, source, 0))
 }
 
 impl PartialEq for Template {

@@ -159,7 +159,7 @@ fn is_name(text: &str) -> bool {
 }
 
 fn flaw(message: &str) -> Flaw {
-    Flaw { message: message.to_owned(), range: None }
+    Flaw { message: message.to_owned(), range: None, remedy: None }
 }
 
 /// An address that the relay can call, or what is wrong with it.

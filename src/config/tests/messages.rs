@@ -80,6 +80,19 @@ fn a_condition_is_compiled_where_it_stands() {
             "error: nosuch | `when` is no condition: there is no filter `nosuch` | -",
         ),
         (
+            "when = 'call.status | uper == \"X\"'",
+            "error: uper | `when` is no condition: there is no filter `uper` | did you mean `upper`?",
+        ),
+        (
+            "when = 'call.id is nune'",
+            "error: nune | `when` is no condition: there is no test `nune` | did you mean `none`?",
+        ),
+        (
+            "when = 'call.id == 1 && true'",
+            "error: && | `when` is no condition: there is no operator `&&` | write `and`",
+        ),
+        ("when = '!call.id'", "error: ! | `when` is no condition: there is no operator `!` | write `not`"),
+        (
             "when = 'call.stauts == 1'",
             "error: call.stauts | nothing is called `call.stauts` here | did you mean `status`?",
         ),
@@ -90,6 +103,13 @@ fn a_condition_is_compiled_where_it_stands() {
         ),
     ] {
         check_line(ROUTE, line, expected);
+    }
+    for (condition, kind) in [("call.status == 'completed' or 'busy'", "string"), ("call.status", "none")] {
+        let told = only_problem(&minimal_with_line(ROUTE, &format!("when = \"{condition}\"")));
+        let expected = format!(
+            "warning: \"{condition}\" | `when` isn't always true or false: it can come to a value of type {kind}"
+        );
+        assert!(told.starts_with(&expected), "{told}");
     }
     let lines = "when = \"\"\"\ncall.status == 'completed'\n  and variables.vip | default(false)\"\"\"";
     assert!(problems(&minimal_with_line(ROUTE, lines)).is_empty());

@@ -26,7 +26,7 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
     let checked = check(session.config.as_deref());
     let remarks = checked.remarks(colour_of(&std::io::stderr()));
     let concern = checked.concern(session.clock.now());
-    match (session.console.format(), checked.summary()) {
+    match (session.console.format(), checked.summary(concern.as_deref())) {
         (Format::Json, _) => session.console.show(&checked.report(concern), |_, _| String::new())?,
         (Format::Text, summary) => {
             remark(remarks.trim_end());
@@ -83,12 +83,14 @@ impl Checked {
         }
     }
 
-    /// What the relay would do, for standard output; nothing when it can't run.
+    /// What the relay would do, for standard output, where it is warned of the problems and of what else is a `concern`;
+    /// nothing when it can't run.
     #[must_use]
-    pub fn summary(&self) -> Option<String> {
+    pub fn summary(&self, concern: Option<&str>) -> Option<String> {
         let config = self.result.as_ref().ok()?;
+        let warnings = config.warnings.count(Severity::Warning) + usize::from(concern.is_some());
         let rows = rows(config).into_iter().map(|[what, which, how]| format!("  {what:<12} {which:<16} {how}\n"));
-        Some(format!("{}: {}\n\n", self.path.display(), grade(&config.warnings)) + &rows.collect::<String>())
+        Some(format!("{}: {}\n\n", self.path.display(), grade(warnings)) + &rows.collect::<String>())
     }
 
     /// What worries about the certificate at `now`: the configuration itself knows no time.
@@ -111,8 +113,8 @@ impl Checked {
     }
 }
 
-fn grade(warnings: &Problems) -> String {
-    match warnings.count(Severity::Warning) {
+fn grade(warnings: usize) -> String {
+    match warnings {
         0 => "all is well".to_owned(),
         1 => "usable, with 1 warning".to_owned(),
         count => format!("usable, with {count} warnings"),
@@ -156,7 +158,12 @@ fn conditions(route: &Route) -> String {
         Some(1) => " of one agent".to_owned(),
         Some(count) => format!(" of {count} agents"),
     };
-    format!("{events}{sources}{agents} ({})", route.name)
+    let when = route.when.as_ref().map(|when| format!(" when {}", on_one_line(when.source()))).unwrap_or_default();
+    format!("{events}{sources}{agents}{when} ({})", route.name)
+}
+
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn list<'i, T: Display + 'i>(items: impl IntoIterator<Item = &'i T>) -> String {
@@ -257,6 +264,9 @@ url = "https://hooks.slack.com/services/T0/B0/xYz1xYz2xYz3xYz4xYz5"
 name = "finished calls"
 events = ["post-conversation"]
 agents = ["68c1f0aa41d2b7e5903c11a4"]
+when = """
+call.status == 'completed'
+  and call.duration_seconds > 30"""
 to = ["crm", "slack"]
 
 [traces]
@@ -273,7 +283,7 @@ endpoint = "https://otlp.example/tenants/7/v1/traces"
     #[test]
     fn a_usable_config_is_summed_up_without_its_secrets() {
         let checked = check_text(LITERAL);
-        let summary = checked.summary().unwrap();
+        let summary = checked.summary(None).unwrap();
         let (_, rows) = summary.split_once("relay.toml: ").unwrap();
         assert_eq!(
             rows,
@@ -283,7 +293,8 @@ endpoint = "https://otlp.example/tenants/7/v1/traces"
              source       atoms            POST http://127.0.0.1:8080/webhook\n  \
              destination  crm              POST https://crm.internal.example/api/calls\n  \
              destination  slack            POST https://hooks.slack.com/… (secret)\n  \
-             route        to crm, slack    post-conversation of one agent (finished calls)\n  \
+             route        to crm, slack    post-conversation of one agent \
+             when call.status == 'completed' and call.duration_seconds > 30 (finished calls)\n  \
              traces                        https://otlp.example\n"
         );
         assert!(checked.remarks(Colour::Plain).ends_with("relay.toml: 2 warnings\n"));
@@ -293,7 +304,7 @@ endpoint = "https://otlp.example/tenants/7/v1/traces"
     #[test]
     fn an_unusable_config_has_no_summary_but_all_its_problems() {
         let checked = check_text("[server]\nlisten = 1\nmax_body = 2\n");
-        assert!(!checked.is_usable() && checked.summary().is_none());
+        assert!(!checked.is_usable() && checked.summary(None).is_none());
         assert!(checked.remarks(Colour::Plain).ends_with("relay.toml: 3 errors, 1 warning\n"));
     }
 
@@ -339,10 +350,12 @@ endpoint = "https://otlp.example/tenants/7/v1/traces"
         let path = folder.path().join("relay.toml");
         fs::write(&path, format!("[server]\ntls = {{ cert = \"c.pem\", key = \"k.pem\" }}\n{LITERAL}")).unwrap();
         let checked = check(Some(&path));
-        assert!(checked.summary().unwrap().contains("POST https://127.0.0.1:8080/webhook"));
         assert_eq!(checked.concern(Timestamp::parse("2026-11-24").unwrap()), None);
         let concern = checked.concern(Timestamp::parse("5000-01-01").unwrap()).unwrap();
         assert!(concern.starts_with("the certificate of `server.tls` has expired at 4096-01-01"), "{concern}");
+        let summary = checked.summary(Some(&concern)).unwrap();
+        assert!(summary.contains("relay.toml: usable, with 4 warnings\n"), "{summary}");
+        assert!(summary.contains("POST https://127.0.0.1:8080/webhook"), "{summary}");
         assert_eq!(checked.report(Some(concern)).problems.last().unwrap().severity, "warning");
     }
 }

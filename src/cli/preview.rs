@@ -5,9 +5,10 @@ use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::failure::{Exit, Failure};
 use crate::{
+    alert::EVENT_TYPE,
     clock::random_bytes,
     config::{Config, Destination, Source},
-    model::{Delivery, Event, EventId, Name, NewDelivery, OriginalHeaders, Reading, Sampling, Timestamp},
+    model::{Delivery, Event, EventId, Name, NewDelivery, NewEvent, OriginalHeaders, Reading, Sampling, Timestamp},
     transform::{Body, Captured, MASK, Occasion, OutboundRequest, Unsendable, outbound, shown_body},
 };
 
@@ -56,18 +57,31 @@ impl Request {
 
 /// The event that the relay would make of `body`, signed as its source would.
 pub(super) fn received(source: &Source, body: Vec<u8>, now: Timestamp) -> Result<Event, Failure> {
-    let dice = random_bytes().map_err(|error| Failure::new(Exit::Io, format_args!("no random numbers: {error}")))?;
     let headers = OriginalHeaders {
         content_type: Some(b"application/json".to_vec()),
         signature: Some((source.verifier.header().to_string(), source.verifier.sign(&body).into_bytes())),
     };
-    let (id, reading) = (EventId::new(now, dice), Reading::of(&body));
+    let (id, reading) = (new_id(now)?, Reading::of(&body));
     Ok(Event { id, source: source.name.clone(), received_at: now, reading, headers, body: Bytes::from(body) })
 }
 
-/// What each destination would get of an event that its routes lead to.
+/// The alert that has this body; `None` when it is of no alert.
+pub(super) fn alert(body: &[u8], now: Timestamp) -> Result<Option<Event>, Failure> {
+    let is_alert = Reading::of(body).envelope().is_some_and(|envelope| &*envelope.event_type == EVENT_TYPE);
+    let event = |id| NewEvent::own(id, Bytes::copy_from_slice(body), Vec::new()).event;
+    is_alert.then(|| new_id(now).map(event)).transpose()
+}
+
+fn new_id(now: Timestamp) -> Result<EventId, Failure> {
+    let dice = random_bytes().map_err(|error| Failure::new(Exit::Io, format_args!("no random numbers: {error}")))?;
+    Ok(EventId::new(now, dice))
+}
+
+/// What each destination would get of an event: those that its routes lead to, or of an alert those that `[alerts]` names.
 pub(super) fn previews(event: &Event, config: &Config) -> Vec<Preview> {
-    config.routes.deliveries(event).into_iter().filter_map(|delivery| preview(delivery, event, config)).collect()
+    let told = config.alerts.iter().flat_map(|alerts| &alerts.to).cloned().map(NewDelivery::to);
+    let deliveries = if event.is_own() { told.collect() } else { config.routes.deliveries(event) };
+    deliveries.into_iter().filter_map(|delivery| preview(delivery, event, config)).collect()
 }
 
 fn preview(new: NewDelivery, event: &Event, config: &Config) -> Option<Preview> {
@@ -97,7 +111,7 @@ fn request(destination: &Destination, event: &Event, sampling: Sampling) -> Resu
         whole_address: url.into(),
         has_secret_address: target.url.is_secret(),
         headers: masked(&headers),
-        kind: target.body.clone(),
+        kind: target.body_of(event).clone(),
         body,
     })
 }

@@ -57,7 +57,8 @@ impl Target {
     }
 
     /// What an event's body is made of.
-    pub(super) fn body_of(&self, event: &Event) -> &Body {
+    #[must_use]
+    pub fn body_of(&self, event: &Event) -> &Body {
         if event.is_own() { &self.alert } else { &self.body }
     }
 

@@ -17,7 +17,7 @@ use self::comparison::Comparison;
 use super::{
     Session,
     failure::{Exit, Failure},
-    preview::{Preview, previews, received},
+    preview::{Preview, alert, previews, received},
     send::chosen_source,
     table::Tone,
     text::{harmless, harmless_lines, hex, size},
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::{Colour, Config},
-    model::{DedupKey, Event, Name, Reading},
+    model::{DedupKey, Event, Name, OWN_SOURCE, Reading, Timestamp},
     route::{Fit, Mismatch, Route, Subject},
 };
 
@@ -37,7 +37,7 @@ Examples:
   atoms-relay explain event.json --diff new.toml
   atoms-relay events show 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f --body | atoms-relay explain -")]
 pub(super) struct ExplainArgs {
-    /// A file with an event's body; `-` reads standard input.
+    /// A file with the body of an event or of an alert; `-` reads standard input.
     file: PathBuf,
     /// The source that it would come from; not needed when the config has one only.
     #[arg(long, value_name = "NAME")]
@@ -89,8 +89,7 @@ struct RequestView {
 pub(super) fn run(args: &ExplainArgs, session: &Session) -> Result<(), Failure> {
     let body = read_file(&args.file)?;
     let config = session.config()?;
-    let source = chosen_source(&config, args.source.as_ref())?;
-    let event = received(source, body, session.clock.now())?;
+    let event = event(args, body, &config, session.clock.now())?;
     match &args.diff {
         None => session.console.show(&explanation(&event, &config), words),
         Some(path) => {
@@ -98,6 +97,12 @@ pub(super) fn run(args: &ExplainArgs, session: &Session) -> Result<(), Failure> 
             session.console.show(&comparison, comparison::words)
         }
     }
+}
+
+/// The event that has this body: the relay's own, where it is of an alert and nobody names another source.
+fn event(args: &ExplainArgs, body: Vec<u8>, config: &Config, now: Timestamp) -> Result<Event, Failure> {
+    let own = if args.source.is_none() { alert(&body, now)? } else { None };
+    own.map_or_else(|| received(chosen_source(config, args.source.as_ref())?, body, now), Ok)
 }
 
 /// The bytes of a file; `-` stands for standard input.
@@ -222,6 +227,7 @@ fn route_line(route: &RouteView, colour: Colour) -> String {
 fn where_to(view: &ExplanationView) -> String {
     match (&view.quarantine_reason, view.requests.len()) {
         (Some(_), _) => "It would be stored in quarantine, answered 200 and sent nowhere.".to_owned(),
+        (None, 0) if view.source.as_str() == OWN_SOURCE => "`[alerts]` names nobody who would get it.".to_owned(),
         (None, 0) => "It would be stored as unrouted, answered 200 and sent nowhere.".to_owned(),
         (None, _) => "These requests would be sent:".to_owned(),
     }

@@ -133,7 +133,8 @@ fn words(letters: &[DeadLetterView], now: Timestamp, colour: Colour) -> String {
     table.render(colour)
 }
 
-async fn show(id: &DeliveryId, session: &Session) -> Result<(), Failure> {
+/// Shows a delivery, dead or not, with its attempts.
+pub(super) async fn show(id: &DeliveryId, session: &Session) -> Result<(), Failure> {
     let event: EventView = session.admin().get(Question::new(["events", &id.event.to_string()])).await?;
     let delivery = event.deliveries.into_iter().find(|delivery| delivery.destination == id.destination);
     let missing =

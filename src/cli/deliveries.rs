@@ -1,10 +1,11 @@
-//! `deliveries`: what is on its way to whom, and trying one at once.
+//! `deliveries`: what is on its way to whom, what one has met, and trying one at once.
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     Session,
     admin_client::Question,
+    dead::show,
     events::{delivery_state, or_nothing, tell_of_more},
     failure::Failure,
     filter::Filter,
@@ -23,6 +24,7 @@ use crate::{
     after_help = "\
 Examples:
   atoms-relay deliveries --destination crm --state waiting
+  atoms-relay deliveries show 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f.crm
   atoms-relay deliveries retry 0198c5f0-7d5e-7c3a-9f00-1a2b3c4d5e6f.crm"
 )]
 pub(super) struct DeliveriesArgs {
@@ -40,6 +42,11 @@ pub(super) struct DeliveriesArgs {
 
 #[derive(Debug, Subcommand)]
 enum DeliveriesCommand {
+    /// Show one, with what was sent and answered.
+    Show {
+        /// The delivery's id: an event id, a dot and the destination.
+        id: DeliveryId,
+    },
     /// Make a delivery due at once. One that has arrived is sent again, under a new idempotency key.
     Retry {
         /// The delivery's id: an event id, a dot and the destination.
@@ -61,6 +68,7 @@ enum StateArg {
 /// Runs `deliveries`.
 pub(super) async fn run(args: DeliveriesArgs, session: &Session) -> Result<(), Failure> {
     match args.command {
+        Some(DeliveriesCommand::Show { id }) => show(&id, session).await,
         Some(DeliveriesCommand::Retry { id }) => retry(&id, session).await,
         None => list(&args, session).await,
     }

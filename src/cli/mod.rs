@@ -128,7 +128,7 @@ enum Command {
     Events(events::EventsArgs),
     /// List calls, newest first, or show one as a timeline of its events and where each went.
     Calls(calls::CallsArgs),
-    /// List deliveries, newest event first, or retry one.
+    /// List deliveries, newest event first, show one, or retry one.
     Deliveries(deliveries::DeliveriesArgs),
     /// Look after dead letters: deliveries that were given up.
     #[command(subcommand, after_help = dead::EXAMPLES)]

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use atoms_relay::alert::drill;
 use serde_json::{Value, json};
 
 use crate::{
@@ -211,6 +212,7 @@ async fn a_template_that_asks_in_vain_makes_a_dead_letter_and_a_mended_one_heals
     relay.send(&site, &format!("--file {}", event.display())).await;
     let letter: Value = serde_json::from_str(&relay.wait_for("a dead letter", "dead list --json").await).unwrap();
     let shown = relay.run(&format!("dead show {}", letter["id"].as_str().unwrap())).await;
+    assert_eq!(relay.run(&format!("deliveries show {}", letter["id"].as_str().unwrap())).await, shown);
     assert!(
         shown.contains("the template of `json` can't be rendered: `payload.metadata.variables` is undefined"),
         "{shown}"
@@ -224,6 +226,29 @@ async fn a_template_that_asks_in_vain_makes_a_dead_letter_and_a_mended_one_heals
     assert_eq!(relay.run("dead replay --destination crm").await, "1 delivery due now.\n");
     let got = site.sink.wait_for(1).await;
     assert_eq!(got[0].body, r#"{"channel":"C1","key":"let-me-in","text":"CALL-e1: somebody"}"#);
+}
+
+#[tokio::test]
+async fn an_alert_is_explained_as_what_those_get_who_are_told() {
+    let site = Site::prepared().await;
+    let alert = site.file("alert.json", &drill("north"));
+    let explain = async || run(&format!("explain --config {} {}", site.config(), alert.display())).await.ok();
+    let explained = explain().await;
+    for words in
+        ["source       atoms-relay", "`[alerts]` names nobody", "finished calls: it is an alert, which goes where"]
+    {
+        assert!(explained.contains(words), "{words}: {explained}");
+    }
+
+    site.changes(|config| {
+        let told = config.replace("[[route]]", "alert = { say = \"{{ payload.text }}\" }\n[[route]]");
+        format!("{told}\n[alerts]\nto = [\"crm\"]\n")
+    });
+    let explained = explain().await;
+    for words in ["crm: POST ", r#"{"say":"north: a test alert"#] {
+        assert!(explained.contains(words), "{words}: {explained}");
+    }
+    assert!(!explained.contains("x-signature"), "{explained}");
 }
 
 #[tokio::test]

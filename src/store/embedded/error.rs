@@ -27,7 +27,7 @@ pub enum OpenError {
         format: u32,
     },
     /// The disk.
-    #[error("can't {action} {}: {source}", path.display())]
+    #[error("can't {action} {}: {source}{}", path.display(), remedy(source))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -57,6 +57,18 @@ pub enum OpenError {
     },
 }
 
+/// What to do about it, where the system's words don't say.
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            ": the queue belongs to the relay's user, so run this as that user, or give the folder to this one with chown"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => ": the relay has to write there, choose another queue.path",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => ": queue.path has to be a folder",
+        _ => "",
+    }
+}
+
 fn process(holder: Option<u32>) -> String {
     holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
@@ -81,5 +93,24 @@ impl OpenError {
 impl From<IndexError> for OpenError {
     fn from(error: IndexError) -> Self {
         Self::Index(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_used_says_what_to_do() {
+        let told =
+            |kind: io::ErrorKind| OpenError::Io { action: "lock", path: "/var/lib/relay".into(), source: kind.into() };
+        for (kind, remedy) in [
+            (io::ErrorKind::PermissionDenied, "run this as that user"),
+            (io::ErrorKind::ReadOnlyFilesystem, "choose another queue.path"),
+            (io::ErrorKind::AlreadyExists, "has to be a folder"),
+        ] {
+            let told = told(kind).to_string();
+            assert!(told.starts_with("can't lock /var/lib/relay: ") && told.contains(remedy), "{told}");
+        }
     }
 }

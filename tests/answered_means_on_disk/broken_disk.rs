@@ -12,6 +12,7 @@ use std::{
     time::Instant,
 };
 
+use atoms_relay::audit::{FILE, verify};
 use fastrand::Rng;
 use tokio::task::{JoinSet, LocalSet};
 
@@ -191,4 +192,30 @@ async fn whichever_operation_of_the_program_fails_what_it_answered_is_there_afte
         began.elapsed().as_secs(),
     );
     assert_ne!(count(&sum.failed), 0, "nothing failed at all");
+}
+
+/// The trail is no part of the queue, so the queue goes on.
+#[tokio::test]
+async fn what_cannot_be_written_into_the_audit_trail_is_said_and_no_body_is_shown() {
+    let sink = Scripted::always(Behaviour::Answers(200)).await;
+    let (home, preload) = (Home::new(&[("crm", sink.url("/"), "")]), Preload::new());
+    let mut relay = home.start_with(|program| preload.attach_to(program, &home.queue().join(FILE)));
+    assert!(relay.has_started().await, "{}", home.log());
+    let id = hand_in(&home, 0).await.unwrap().text("id");
+    let (pause, look) = (("POST", "destinations/crm/pause"), format!("events/{id}/body"));
+
+    preload.fail(preload.operations() + 1, Failure::NoSpace);
+    let (paused, shown) = (home.ask(pause).await, home.ask(("GET", &look)).await);
+    assert_eq!((paused.status, shown.status), (503, 503), "{paused:?} {shown:?}");
+    assert!(paused.text("detail").starts_with("the change was made, but the audit trail "), "{paused:?}");
+    assert!(shown.text("detail").starts_with("the audit trail "), "{shown:?}");
+    assert_eq!(home.status().await["destinations"][0]["condition"], "paused");
+    assert!(home.log().contains("somebody's change isn't in the audit trail"), "{}", home.log());
+    assert_eq!(home.readiness().await, 200);
+
+    preload.mend();
+    assert_eq!(home.ask(("GET", &look)).await.body.as_bytes(), body(0));
+    let trail = verify(&home.queue().join(FILE)).unwrap();
+    assert_eq!((trail.entries, trail.flaws.len()), (1, 0));
+    relay.stop().await;
 }

@@ -2,7 +2,8 @@
  * Stands between the relay's program and the C library (LD_PRELOAD), and does what disks and clocks do in bad hours.
  *
  * What it does is said by a file that is mapped into memory (RELAY_TEST_CONTROL, `struct control`), so that a test can change
- * it while the program runs. Only files below one folder are touched (RELAY_TEST_FOLDER, with a slash at its end).
+ * it while the program runs. Only files whose paths begin with RELAY_TEST_FOLDER are touched: below a folder, with a slash at its
+ * end, or a single one.
  *
  * A sync that fails gives up what it should have written, as Linux does: the program goes on reading it, no later sync writes
  * it, and when the program has ended it is gone. That is done for the journal, which holds the truth.

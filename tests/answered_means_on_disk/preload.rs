@@ -78,8 +78,13 @@ impl Preload {
 
     /// Has a program preload it, with its files below `folder` at its mercy.
     pub(crate) fn attach(&self, program: &mut tokio::process::Command, folder: &Path) {
+        self.attach_to(program, &folder.join(""));
+    }
+
+    /// As [`Self::attach`], with only those files at its mercy whose paths begin with `start`.
+    pub(crate) fn attach_to(&self, program: &mut tokio::process::Command, start: &Path) {
         program.env("LD_PRELOAD", &*LIBRARY).env("RELAY_TEST_CONTROL", self.control.path());
-        program.env("RELAY_TEST_FOLDER", format!("{}/", folder.display()));
+        program.env("RELAY_TEST_FOLDER", start);
     }
 
     /// Has the n-th operation fail, counted from 1 over the whole life of the program.
@@ -94,6 +99,11 @@ impl Preload {
         self.set(Field::FailErrno, errno);
         self.set(Field::FailHalfway, halfway);
         self.set(Field::FailAt, at.try_into().unwrap());
+    }
+
+    /// Has all go well again from now on.
+    pub(crate) fn mend(&self) {
+        self.set(Field::FailAt, 0);
     }
 
     /// What every sync takes longer from now on, those included that wait at this moment.

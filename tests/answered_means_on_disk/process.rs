@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::support::{
     eventually, fixtures,
-    wire::{Request, Wire},
+    wire::{Answer, Request, Wire},
     within,
 };
 
@@ -135,10 +135,16 @@ impl Home {
         request.send(self.admin.address).await.status
     }
 
-    /// Asks the admin API of the relay that runs.
+    /// Asks the admin API of the relay that runs: `what` is the method and the address below `/api/v1/`.
+    pub(crate) async fn ask(&self, what: (&str, &str)) -> Answer {
+        let (method, address) = what;
+        let request = Request::new(&format!("{method} /api/v1/{address} HTTP/1.1")).without("Host");
+        request.header("Host", "localhost").header("Content-Type", "application/json").send(self.admin.address).await
+    }
+
+    /// How the relay that runs says that it is.
     pub(crate) async fn status(&self) -> serde_json::Value {
-        let request = Request::new("GET /api/v1/status HTTP/1.1").without("Host").header("Host", "localhost");
-        let answer = request.send(self.admin.address).await;
+        let answer = self.ask(("GET", "status")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         serde_json::from_str(&answer.body).unwrap()
     }

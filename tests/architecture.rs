@@ -100,6 +100,7 @@ const ROOMS: &[Room] = &[
         &[
             "address",
             "admin",
+            "alert",
             "audit",
             "breaker",
             "clock",

@@ -99,21 +99,19 @@ impl<'t> Document<'t> {
         self.damage.push(lines);
     }
 
-    /// What is wrong in these `lines`. When they are TOML by themselves, they are refused because they are there already.
+    /// What is wrong in these `lines`: not the language, where they say what stands above them already.
     fn fault(&mut self, text: &str, span: Span, lines: &Span, message: &str) -> Problem {
-        let line = text.get(lines.clone()).unwrap_or_default();
-        if DeTable::parse(line).is_err() {
-            return Problem::error(span, format!("this is not TOML: {message}")).help(SYNTAX_HELP);
+        let (above, line) = text.split_at_checked(lines.start).unwrap_or_default();
+        let line = line.get(..lines.len()).unwrap_or_default();
+        if let Some(number) = line_of_section(above, line) {
+            self.repeated = Some(lines.clone());
+            let message = format!("this section is there already, in line {number}");
+            return Problem::error(span, message).help("give one of them another name, or make one of both");
         }
-        if !is_header(line) {
-            return Problem::error(span, "this key is there twice").help("take one of them out");
+        if has_key(above, line) {
+            return Problem::error(span, "this key is there already").help("take one of them out");
         }
-        self.repeated = Some(lines.clone());
-        let message = match line_of(text, line) {
-            Some(number) => format!("this section is there already, in line {number}"),
-            None => "this section is there twice".to_owned(),
-        };
-        Problem::error(span, message).help("give one of them another name, or make one of both")
+        Problem::error(span, format!("this is not TOML: {message}")).help(SYNTAX_HELP)
     }
 }
 
@@ -127,9 +125,18 @@ fn is_in_section_of(text: &str, header: &Span, span: &Span) -> bool {
     text.get(header.end..span.start).is_some_and(|between| !between.lines().any(is_header))
 }
 
-/// The number of the first line that says the same as `line`, from 1.
-fn line_of(text: &str, line: &str) -> Option<usize> {
-    lines(text).position(|(other, _)| other.trim() == line.trim()).map(|before| before + 1)
+/// The number of the line `above` that begins the same section as `line`, from 1; a list of sections has no such line.
+fn line_of_section(above: &str, line: &str) -> Option<usize> {
+    let is_section = is_header(line) && !line.trim_start().starts_with("[[");
+    let found = lines(above).position(|(other, _)| is_section && other.trim() == line.trim());
+    found.map(|before| before + 1)
+}
+
+/// Whether the section at the end of `above` has the key of `line`.
+fn has_key(above: &str, line: &str) -> bool {
+    let key_of = |line: &str| line.split_once('=').map(|(key, _)| key.trim().to_owned());
+    let section = above.lines().rev().take_while(|line| !is_header(line));
+    key_of(line).is_some_and(|key| section.map(key_of).any(|other| other.as_deref() == Some(&*key)))
 }
 
 /// Each line, without its line break, and its span.
@@ -245,8 +252,10 @@ mod tests {
         let twice = "[a.b]\nc = 1\nd = 2\n\n[a.b]\nc = 3\nd = 4\n[e]\nf = 1\nf = 2\n";
         assert_eq!(
             faults(twice),
-            ["\"b\": this section is there already, in line 1", "\"f\": this key is there twice"]
+            ["\"b\": this section is there already, in line 1", "\"f\": this key is there already"]
         );
+        let unclosed = faults("[a]\nb = { c = d, e = f\n[a.g]\nh = 1\n[i]\nj = 2\n");
+        assert!(unclosed.iter().all(|fault| fault.contains("this is not TOML: ")), "{unclosed:#?}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
     address::Policy,
     clock::random_bytes,
     config::{Colour, Config, Environment, ProcessEnvironment, Source},
-    model::Name,
+    model::{FailureKind, Name},
     outcome::Reply,
     send::{Client, Credentials, Settings, Timeouts, Trust},
     transform::OutboundRequest,
@@ -101,7 +101,7 @@ pub(super) async fn post(url: &Url, verifier: &Verifier, body: Vec<u8>) -> Resul
     };
     let client = Client::new(settings).map_err(|error| Failure::new(Exit::Unavailable, error))?;
     let sent = client.send(request, &Credentials::default()).await;
-    sent.map_err(|failure| unanswered(url, &format!("{}: {}", failure.kind, failure.detail)))
+    sent.map_err(|failure| unanswered(url, failure.kind, &failure.detail))
 }
 
 impl SendArgs {
@@ -166,6 +166,11 @@ fn public_url(config: &Config, source: &Source) -> Result<Url, Failure> {
             "the config lets the system choose the port: say where to with `--to URL`",
         ));
     }
+    if config.server.tls.is_some() {
+        let to = format!("https://relay.example.com:{}{}", address.port(), source.path);
+        let message = format!("the relay speaks TLS, under a name in its certificate: say it, as in `--to {to}`");
+        return Err(Failure::new(Exit::Usage, message));
+    }
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
     }
@@ -184,12 +189,13 @@ fn signed(url: &Url, verifier: &Verifier, body: Vec<u8>) -> Result<OutboundReque
     Ok(OutboundRequest { method: Method::POST, url, headers, body, must_be_kept: false, shown })
 }
 
-fn unanswered(url: &Url, why: &str) -> Failure {
-    let why = harmless(why);
-    Failure::new(
-        Exit::Unavailable,
-        format_args!("no answer from {url}: {why}\nIs a relay running there? `atoms-relay serve` starts one."),
-    )
+fn unanswered(url: &Url, kind: FailureKind, detail: &str) -> Failure {
+    let advice = if kind == FailureKind::Broken && url.scheme() == "http" {
+        "If what listens there speaks TLS, write `https://` and the name in its certificate."
+    } else {
+        "Is a relay running there? `atoms-relay serve` starts one."
+    };
+    Failure::new(Exit::Unavailable, format_args!("no answer from {url}: {kind}: {}\n{advice}", harmless(detail)))
 }
 
 fn words(view: &SendView, colour: Colour) -> String {
@@ -210,4 +216,18 @@ fn judge(status: StatusCode) -> Result<(), Failure> {
     }
     let exit = if status.is_server_error() { Exit::Unavailable } else { Exit::Data };
     Err(Failure::new(exit, format_args!("the event was not taken: {status}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_breaks_without_tls_may_be_what_speaks_it() {
+        let told =
+            |url: &str, kind| unanswered(&url.parse().unwrap(), kind, "x").message().unwrap_or_default().to_owned();
+        assert!(told("http://relay.example/", FailureKind::Broken).contains("write `https://`"));
+        assert!(told("https://relay.example/", FailureKind::Broken).contains("`atoms-relay serve` starts one"));
+        assert!(told("http://relay.example/", FailureKind::Connect).contains("`atoms-relay serve` starts one"));
+    }
 }

@@ -6,6 +6,8 @@ use std::{
 };
 
 use atoms_relay::alert::drill;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::{Value, json};
 
 use crate::{
@@ -226,6 +228,21 @@ async fn a_template_that_asks_in_vain_makes_a_dead_letter_and_a_mended_one_heals
     assert_eq!(relay.run("dead replay --destination crm").await, "1 delivery due now.\n");
     let got = site.sink.wait_for(1).await;
     assert_eq!(got[0].body, r#"{"channel":"C1","key":"let-me-in","text":"CALL-e1: somebody"}"#);
+}
+
+/// It asked in plain HTTP, and said of the answer that its version was invalid.
+#[tokio::test]
+async fn who_sends_to_a_relay_that_speaks_tls_is_asked_for_its_name() {
+    let site = Site::prepared().await;
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["relay.example".to_owned()]).unwrap();
+    let pem = |label, der| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
+    site.file("cert.pem", pem("CERTIFICATE", cert.der().as_ref()).as_bytes());
+    site.file("key.pem", pem("PRIVATE KEY", signing_key.serialized_der()).as_bytes());
+    let tls = "listen = \"127.0.0.1:8443\"\ntls = { cert = \"cert.pem\", key = \"key.pem\" }";
+    site.changes(|config| config.replacen("listen = \"127.0.0.1:0\"", tls, 1));
+    let sent = run(&format!("send --config {}", site.config())).await;
+    assert_eq!(sent.status.code(), Some(64));
+    assert!(sent.err.contains("as in `--to https://relay.example.com:8443/webhook`"), "{}", sent.err);
 }
 
 #[tokio::test]

@@ -39,8 +39,15 @@ fn play(changes: &[(usize, u64, u64)], restart: impl Fn(usize) -> bool) -> Story
     story
 }
 
+/// A case is played in steps of ten seconds, hours of them: one takes as long as a hundred of other tests. So there are few, the
+/// 64th part of proptest's usual 256; `PROPTEST_CASES=16384` has 256 of them played.
+fn cases() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases.div_ceil(64), ..usual }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn there_are_never_more_messages_in_an_hour_than_there_may_be(changes in changes(), every in 1..20_usize) {

@@ -1,6 +1,7 @@
 //! A store in a folder of its own, under a clock that tests set.
 
 use std::{
+    fs::File,
     path::Path,
     sync::{
         Arc,
@@ -107,9 +108,10 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, OpenError> {
     }
 }
 
-/// Waits until the threads of a store that was dropped have ended.
+/// Waits until the threads of a store that was dropped have ended, and sled's.
 pub(crate) fn wait_until_left(dir: &Path) {
-    let is_locked = || std::fs::File::open(dir.join("lock")).is_ok_and(|lock| lock.try_lock().is_err());
+    let locks = [dir.join("lock"), dir.join("index/db")];
+    let is_locked = || locks.iter().any(|file| File::open(file).is_ok_and(|lock| lock.try_lock().is_err()));
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while is_locked() {
         assert!(std::time::Instant::now() < deadline, "the threads of the store don't end");

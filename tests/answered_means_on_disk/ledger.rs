@@ -4,8 +4,11 @@
 //! survive anything, those that were acknowledged since without promising durability, and those that were asked for in
 //! vain, for an error says that it may have happened. Of each event it has the body.
 
+mod calls;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -40,8 +43,11 @@ pub(crate) struct Ledger {
 /// What was promised of an event.
 struct Promise {
     body: Bytes,
+    call: Option<Arc<str>>,
     /// Whether it must be there. Until then it may be.
     binding: bool,
+    /// Whether the last start found it, or it came in since.
+    found: bool,
     /// Whether it has been old enough to be purged. Until a crash is over it may come back then.
     expired: bool,
     deliveries: BTreeMap<Name, Vec<DeliveryState>>,
@@ -92,8 +98,10 @@ impl Ledger {
         let begin = |one: &NewDelivery| (one.destination.clone(), vec![one.begin(new.event.received_at).0.state]);
         let deliveries = new.deliveries.iter().map(begin).collect();
         let (body, kept_bodies, bound_bodies) = (new.event.body.clone(), BTreeMap::new(), BTreeSet::new());
-        let rerouted = BTreeMap::new();
-        let promise = Promise { body, binding: false, expired: false, deliveries, kept_bodies, bound_bodies, rerouted };
+        let (call, rerouted) =
+            (new.event.reading.envelope().and_then(|envelope| envelope.call.clone()), BTreeMap::new());
+        let (binding, found, expired) = (false, true, false);
+        let promise = Promise { body, call, binding, found, expired, deliveries, kept_bodies, bound_bodies, rerouted };
         self.events.insert(new.event.id, promise);
     }
 
@@ -160,8 +168,15 @@ impl Ledger {
         }
     }
 
+    /// Notes a state that a delivery may have been given. Where it stands after all that was acknowledged stays as it is.
+    fn note_perhaps(&mut self, id: &DeliveryId, state: DeliveryState) {
+        let Some(acknowledged) = self.state(&id.event, &id.destination) else { return };
+        self.note(id, state);
+        self.note(id, acknowledged);
+    }
+
     /// Notes that a delivery is due again by a person's wish: its event must be kept, however old.
-    pub(crate) fn revive(&mut self, id: &DeliveryId, now: Timestamp) {
+    fn revive(&mut self, id: &DeliveryId, now: Timestamp) {
         self.note(id, DeliveryState::Waiting { due: now });
         if let Some(promise) = self.events.get_mut(&id.event) {
             (promise.binding, promise.expired) = (true, false);
@@ -253,8 +268,9 @@ impl Ledger {
     pub(crate) async fn check(&mut self, store: &Embedded, before: Before) -> Result<bool, Broken> {
         let Ok(listing) = store.events(EventFilter::default(), everything()).await else { return Ok(false) };
         let found: BTreeMap<EventId, EventSummary> = listing.items.into_iter().map(|event| (event.id, event)).collect();
-        for (id, promise) in &self.events {
-            if promise.binding && !promise.expired && !found.contains_key(id) {
+        for (id, promise) in &mut self.events {
+            promise.found = found.contains_key(id);
+            if promise.binding && !promise.expired && !promise.found {
                 return Err(Broken::Lost(format!("event {id}")));
             }
         }
@@ -264,7 +280,7 @@ impl Ledger {
             }
         }
         // What nobody was told of may have been there, and purged by this start for its age: it is still recognised then.
-        self.events.retain(|id, promise| promise.binding || promise.expired || found.contains_key(id));
+        self.events.retain(|_, promise| promise.binding || promise.expired || promise.found);
         check_numbers(store, &found)?;
         self.check_pauses(store)?;
         Ok(true)

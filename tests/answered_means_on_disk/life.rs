@@ -1,5 +1,7 @@
 //! The life of a store on a simulated disk: many processes, one after another, that do random things to it and end in bad ways.
 
+mod deliveries;
+
 use std::{
     sync::{
         Arc,
@@ -10,21 +12,20 @@ use std::{
 
 use atoms_relay::{
     clock::Clock,
-    model::{
-        Attempt, DeadReason, DeliveryId, DeliveryState, EventId, Name, NewEvent, Order, Outcome, Timestamp, Verdict,
-    },
+    model::{DeliveryId, DeliveryState, EventId, Name, NewEvent, Timestamp},
     store::{
-        Acceptance, Claim, Pause, Replayed, Rerouted, Rerouting, Settled, Settlement, Store, StoreError,
+        Acceptance, Claim, Pause, Rerouted, Rerouting, Store, StoreError,
         embedded::{Embedded, Options},
     },
 };
-use bytes::Bytes;
 use fastrand::Rng;
 
 use crate::{
-    bench::{LONG_LEASE, destination, numbered_event, open, wait_until_left},
+    bench::{destination, numbered_event, open, wait_until_left},
     ledger::{Before, Ledger, RETENTION},
+    made_anew,
     sim_disk::{Fault, SimDisk},
+    sled_files::SledFiles,
     trials::{Broken, folder},
 };
 
@@ -42,10 +43,14 @@ const COMPACTING_EVERY: u64 = 4;
 pub(crate) struct Life {
     pub(crate) disk: SimDisk,
     pub(crate) ledger: Ledger,
+    /// What the index is written to: past the simulated disk.
+    index: SledFiles,
     dir: tempfile::TempDir,
     dice: Rng,
     time: Arc<AtomicU64>,
     boots: u64,
+    /// Whether the power was cut after the last process.
+    was_cut: bool,
     /// From how many bytes on the index's files are made smaller.
     index_floor: u64,
     /// What the present process holds.
@@ -56,14 +61,17 @@ pub(crate) struct Life {
 
 impl Life {
     pub(crate) fn new(seed: u64) -> Self {
+        let dir = folder();
         Self {
             disk: SimDisk::default(),
             index_floor: if seed.is_multiple_of(COMPACTING_EVERY) { 0 } else { u64::MAX },
             ledger: Ledger::default(),
-            dir: folder(),
+            index: SledFiles::below(dir.path()),
+            dir,
             dice: Rng::with_seed(seed),
             time: Arc::new(1_790_000_000_000.into()),
             boots: 1,
+            was_cut: false,
             claims: Vec::new(),
             failed: false,
         }
@@ -101,6 +109,7 @@ impl Life {
         if !self.ledger.check(&store, before).await? && !self.disk.has_failed() {
             return Err(Broken::Wrong("the store opened, but can't be read".into()));
         }
+        self.compare_index(&store).await?;
         self.work(&store, actions).await?;
         if self.dice.u8(0..3) == 0 {
             self.close(&store).await?;
@@ -108,9 +117,31 @@ impl Life {
         Ok(())
     }
 
+    /// An index that is believed after a power cut must be like one that is made anew.
+    async fn compare_index(&mut self, store: &Embedded) -> Result<(), Broken> {
+        let was_cut = std::mem::take(&mut self.was_cut);
+        if !was_cut || store.report().rebuilt.is_some() || self.disk.has_failed() {
+            return Ok(());
+        }
+        let dir = folder();
+        let mut options = self.options();
+        options.disk = Arc::new(self.disk.copy(self.dir.path(), dir.path()));
+        options.path = dir.path().to_owned();
+        let anew = open(&options).map_err(|refusal| Broken::Unopenable(refusal.to_string()))?;
+        let compared = made_anew::compare(store, &anew, |event| self.ledger.may_be_gone(&event)).await;
+        drop(anew);
+        wait_until_left(dir.path());
+        // The power may go meanwhile: a store syncs what its start has purged.
+        if self.disk.has_failed() { Ok(()) } else { compared }
+    }
+
     async fn work(&mut self, store: &Embedded, actions: usize) -> Result<(), Broken> {
         let mut after_failure = 0;
-        for _ in 0..actions {
+        let moment = self.dice.usize(0..=actions);
+        for action in 0..actions {
+            if action == moment {
+                self.index.note_moment();
+            }
             self.act(store).await?;
             // One millisecond between actions keeps ids in order.
             self.time.fetch_add(1, Ordering::SeqCst);
@@ -126,12 +157,14 @@ impl Life {
     }
 
     /// Waits until the last process is gone, then cuts the power: each piece of what wasn't synced survives with this
-    /// probability.
+    /// probability, and of the index's files what luck would have it.
     pub(crate) fn cut_power(&mut self, survival: f64) {
         wait_until_left(self.dir.path());
         let dice = &mut self.dice;
         self.disk.cut_power(|| dice.f64() < survival);
-        self.boots += 1;
+        // What is in these files depends on sled's threads, too: how often the dice are rolled for them is to change nothing else.
+        self.index.cut_power(&mut dice.fork());
+        (self.boots, self.was_cut) = (self.boots + 1, true);
     }
 
     async fn act(&mut self, store: &Embedded) -> Result<(), Broken> {
@@ -189,92 +222,6 @@ impl Life {
         let new = numbered_event(number, size, self.now(), to);
         self.ledger.offer(&new);
         new
-    }
-
-    /// The event with a number; it is the same one, whatever is padded, as its id says.
-    async fn claim(&mut self, store: &Embedded) -> Result<(), Broken> {
-        let (name, max) = (self.destination(), self.dice.usize(1..5));
-        let claims = store.claim(&name, max, LONG_LEASE, Order::None).await;
-        // A claim that could not be read is no promise.
-        let Ok(claims) = claims else { return self.excused("a claim failed") };
-        for claim in claims {
-            self.ledger.check_claim(&claim)?;
-            self.claims.push(claim);
-        }
-        Ok(())
-    }
-
-    async fn keep_body(&mut self, store: &Embedded) -> Result<(), Broken> {
-        if self.claims.is_empty() {
-            return Ok(());
-        }
-        let claim = &self.claims[self.dice.usize(0..self.claims.len())];
-        let (id, token) = (claim.id(), claim.token);
-        let body = Bytes::from(vec![b'x'; self.dice.usize(0..2_000)]);
-        self.ledger.note_body(&id, body.clone());
-        let kept = store.keep_body(&id, token, body).await;
-        if self.acknowledged(kept)? == Some(Settled::Recorded) {
-            self.ledger.bind_body(&id);
-            self.ledger.make_durable();
-        }
-        Ok(())
-    }
-
-    async fn settle(&mut self, store: &Embedded) -> Result<(), Broken> {
-        let now = self.now();
-        let mut settlements = Vec::new();
-        for _ in 0..self.dice.usize(0..4).min(self.claims.len()) {
-            let claim = self.claims.swap_remove(self.dice.usize(0..self.claims.len()));
-            settlements.push(self.settlement(&claim, now));
-        }
-        let settled = store.settle(settlements.clone()).await;
-        let settled = self.acknowledged(settled)?;
-        let is_dead = |settlement: &Settlement| matches!(settlement.verdict, Verdict::Dead(_));
-        let recorded = settled.iter().flatten().zip(&settlements).filter(|(settled, _)| **settled == Settled::Recorded);
-        let is_durable = recorded.map(|(_, settlement)| settlement).any(is_dead);
-        for (place, settlement) in settlements.iter().enumerate() {
-            let counts = settled.as_ref().is_none_or(|settled| settled[place] == Settled::Recorded);
-            let state = self.ledger.state(&settlement.id.event, &settlement.id.destination);
-            let after = state.and_then(|state| state.after(settlement.verdict, now).ok());
-            after.filter(|_| counts).into_iter().for_each(|after| self.ledger.note(&settlement.id, after));
-        }
-        if is_durable {
-            self.ledger.make_durable();
-        }
-        Ok(())
-    }
-
-    fn settlement(&mut self, claim: &Claim, now: Timestamp) -> Settlement {
-        let verdict = match self.dice.u8(0..8) {
-            0..3 => Verdict::Done,
-            3..5 => Verdict::RetryAt(even(now.plus(Duration::from_secs(3600)))),
-            5 => Verdict::Expired,
-            6 => Verdict::Dead(DeadReason::Rejected),
-            _ => Verdict::Release,
-        };
-        let number = claim.delivery.attempts + 1;
-        let outcome = Outcome::Answered { status: 500, excerpt: "no".into() };
-        let attempt = Attempt { number, started_at: now, took: Duration::ZERO, request: "POST".into(), outcome };
-        let attempt = (verdict != Verdict::Release).then_some(attempt);
-        Settlement { id: claim.id(), token: claim.token, verdict, attempt }
-    }
-
-    async fn replay(&mut self, store: &Embedded) -> Result<(), Broken> {
-        let (ids, now) = (self.some_deliveries(), self.now());
-        let replayed = store.replay(ids.clone()).await;
-        let replayed = self.acknowledged(replayed)?;
-        for (place, id) in ids.iter().enumerate() {
-            match replayed.as_ref().map(|replayed| replayed[place]) {
-                Some(Replayed::Due) => self.ledger.revive(id, now),
-                Some(Replayed::Unknown) if self.ledger.may_be_gone(&id.event) => {}
-                Some(Replayed::Unknown) => return Err(Broken::Lost(format!("{} isn't there to replay", id.event))),
-                None => self.ledger.note(id, DeliveryState::Waiting { due: now }),
-            }
-        }
-        if replayed.is_some_and(|replayed| replayed.contains(&Replayed::Due)) {
-            self.ledger.make_durable();
-        }
-        Ok(())
     }
 
     async fn reroute(&mut self, store: &Embedded) -> Result<(), Broken> {
@@ -345,7 +292,10 @@ impl Life {
     }
 
     async fn close(&mut self, store: &Embedded) -> Result<(), Broken> {
-        match store.close().await {
+        let closed = store.close().await;
+        // Also when it failed: that may have been after the index was synced, and what says so may be on the disk.
+        self.index.note_durable();
+        match closed {
             Ok(()) => {
                 self.ledger.make_durable();
                 Ok(())
@@ -390,9 +340,4 @@ impl Life {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.time.load(Ordering::SeqCst))
     }
-}
-
-/// No delivery is due a millisecond after another by chance: the store takes that for having been put behind it.
-fn even(time: Timestamp) -> Timestamp {
-    Timestamp::from_millis(time.as_millis() & !1)
 }

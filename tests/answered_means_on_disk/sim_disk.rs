@@ -138,6 +138,16 @@ impl SimDisk {
         state.live.iter().map(|(name, inode)| (name.clone(), inode.lock().unwrap().live.clone())).collect()
     }
 
+    /// A disk of its own with the same files, those below `from` below `to`.
+    pub(crate) fn copy(&self, from: &Path, to: &Path) -> Self {
+        let copied = |(name, bytes): (PathBuf, Vec<u8>)| {
+            let name = name.strip_prefix(from).map_or(name.clone(), |below| to.join(below));
+            (name, Arc::new(Mutex::new(Content::on_disk(bytes))))
+        };
+        let live: BTreeMap<PathBuf, Inode> = self.files().into_iter().map(copied).collect();
+        Self(Arc::new(Mutex::new(State { durable: live.clone(), live, ..State::default() })))
+    }
+
     /// Replaces what is in a file, behind everybody's back.
     pub(crate) fn replace(&self, name: &Path, bytes: Vec<u8>) {
         let state = self.0.lock().unwrap();

@@ -17,9 +17,13 @@ fn troubles() -> Vec<Trouble> {
     all
 }
 
-/// What changes, and how long it stays so.
+/// What changes, and how long it stays so: mostly for so short that much happens within an hour.
 fn changes() -> impl Strategy<Value = Vec<(usize, u64, u64)>> {
-    let change = (0..troubles().len(), prop_oneof![Just(0), 1..5_u64, 1..100_000_u64], 0..1800_u64);
+    let change = (
+        0..troubles().len(),
+        prop_oneof![Just(0), 1..5_u64, 1..100_000_u64],
+        prop_oneof![9 => 0..120_u64, 1 => 0..3600_u64],
+    );
     proptest::collection::vec(change, 1..120)
 }
 
@@ -39,15 +43,15 @@ fn play(changes: &[(usize, u64, u64)], restart: impl Fn(usize) -> bool) -> Story
     story
 }
 
-/// A case is played in steps of ten seconds, hours of them: one takes as long as a hundred of other tests. So there are few, the
-/// 64th part of proptest's usual 256; `PROPTEST_CASES=16384` has 256 of them played.
-fn cases() -> ProptestConfig {
+/// A case is played in steps of ten seconds, for hours, so there are few: one for `others` of proptest's usual 256.
+/// `PROPTEST_CASES` sets another number than that.
+fn one_for(others: u32) -> ProptestConfig {
     let usual = ProptestConfig::default();
-    ProptestConfig { cases: usual.cases.div_ceil(64), ..usual }
+    ProptestConfig { cases: usual.cases.div_ceil(others), ..usual }
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(one_for(16))]
 
     #[test]
     fn there_are_never_more_messages_in_an_hour_than_there_may_be(changes in changes(), every in 1..20_usize) {
@@ -74,6 +78,11 @@ proptest! {
         prop_assert!(standing.is_empty(), "nobody says that it is over: {:?}", standing);
         prop_assert!(story.told.last().is_none_or(|last| last.body["alert"]["open"] == false));
     }
+
+}
+
+proptest! {
+    #![proptest_config(one_for(64))]
 
     #[test]
     fn what_comes_and_goes_at_any_pace_is_soon_told_rarely(on in 10..3600_u64, off in 10..3600_u64) {

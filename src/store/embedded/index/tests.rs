@@ -293,7 +293,7 @@ fn files_that_a_backlog_has_left_become_small_again_and_hold_the_same() {
     let (bytes, held) = (index.bytes(), index.scan(Table::Event, EVERYTHING).map(Result::unwrap).collect::<Vec<_>>());
     assert!(index.is_bloated(10, 0), "{bytes} bytes");
     assert!(!index.is_bloated(10, bytes), "what is small enough is left alone");
-    assert!(!index.is_bloated(bytes / BYTES_PER_EVENT, 0), "so is what holds as much as it takes");
+    assert!(!index.is_bloated(bytes / compaction::BYTES_PER_EVENT, 0), "so is what holds as much as it takes");
     index.compact(|| false).unwrap();
     assert!(index.bytes() < bytes / 4, "{} of {bytes} bytes", index.bytes());
     assert!(!index.is_bloated(10, 0), "once is enough");

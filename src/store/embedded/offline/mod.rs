@@ -32,10 +32,10 @@ use super::{
     index::{Index, IndexError, Table, meta},
     journal::{Position, Segments, Step},
     lock::Lock,
-    open_segments,
     options::present_boot,
     reader::ReadError,
     recovery::{self, INDEX_DIR, SET_ASIDE_DIR},
+    start::open_segments,
     totals::Totals,
 };
 use crate::clock::Clock;

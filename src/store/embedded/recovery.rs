@@ -25,8 +25,8 @@ use super::{
 pub(super) const INDEX_DIR: &str = "index";
 /// The folder of an index that wasn't believed.
 pub(super) const SET_ASIDE_DIR: &str = "index.set-aside";
-/// Records applied to the index at a time while the journal is replayed.
-const REPLAY_BATCH: usize = 1000;
+/// Records applied to the index at a time while the journal is replayed: about what is written to sled at a time.
+const REPLAY_BATCH: usize = 256;
 
 /// What recovery made of the disk.
 pub(super) struct Recovered {

@@ -32,6 +32,11 @@ const COPIED_DIR: &str = "index.old";
 /// Keys of sled in a slice: some 100 kB, and a millisecond or two.
 const SLICE: usize = 64;
 
+/// How often sled is asked for what was just read or written. Its cache has 256 parts, and each looks for what it should let go
+/// of only when it was asked for 64 things: by itself it would keep all nodes that were of use a few times, some 40 MB of them. A
+/// node has some ten values.
+const ASK_AGAIN: usize = 4;
+
 /// A write to sled: a key, and its value or that it goes.
 pub(super) type Write = (Vec<u8>, Option<Vec<u8>>);
 
@@ -51,15 +56,27 @@ impl Files {
     }
 
     /// Makes all writes or none.
-    pub(super) fn write<'a>(&self, writes: impl IntoIterator<Item = &'a Write>) -> Result<(), IndexError> {
+    pub(super) fn write(&self, writes: Vec<Write>) -> Result<(), IndexError> {
+        let set: Vec<_> = writes.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()).collect();
         let mut batch = sled::Batch::default();
         for (key, value) in writes {
             match value {
-                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
-                None => batch.remove(key.as_slice()),
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
             }
         }
-        Ok(self.db.apply_batch(batch)?)
+        self.db.apply_batch(batch)?;
+        self.pass_on(&set)
+    }
+
+    /// Has sled's cache pass on from what was used to what comes next.
+    fn pass_on<'a>(&self, keys: impl IntoIterator<Item = &'a Vec<u8>>) -> Result<(), IndexError> {
+        for key in keys {
+            for _ in 0..ASK_AGAIN {
+                self.db.get(key)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -96,20 +113,22 @@ impl Copy {
             let (key, value) = item?;
             writes.push((key.to_vec(), Some(value.to_vec())));
         }
-        self.files.write(&writes)?;
-        let last = writes.pop();
+        from.pass_on(writes.iter().map(|(key, _)| key))?;
+        let last = writes.last().map(|(key, _)| key.clone());
+        self.files.write(writes)?;
         let is_more = last.is_some();
-        self.copied = last.map_or(Copied::All, |(cursor, _)| Copied::UpTo(cursor));
+        self.copied = last.map_or(Copied::All, Copied::UpTo);
         Ok(is_more)
     }
 
     /// Takes in what was written to the files that are copied.
     pub(super) fn follow(&self, writes: &[Write]) -> Result<(), IndexError> {
-        self.files.write(writes.iter().filter(|(key, _)| match &self.copied {
+        let is_copied = |key: &Vec<u8>| match &self.copied {
             Copied::Nothing => false,
             Copied::UpTo(cursor) => key <= cursor,
             Copied::All => true,
-        }))
+        };
+        self.files.write(writes.iter().filter(|(key, _)| is_copied(key)).cloned().collect())
     }
 
     /// Hands all of it to the operating system and has it take the place of the index in `index`, whose files are still open.

@@ -135,12 +135,12 @@ impl Index {
             for table in Table::SORTED {
                 files.pages.update(&[table as u8], held.changes.of(table).map(as_update), &mut batch)?;
             }
-            files.write(&batch)?;
+            writer.copy_too(&batch);
+            files.write(batch)?;
             // Readers look at the recent changes first, then at what is known of the shelves, then at sled; so these are let go
             // of in that order.
             self.shelves.write().unwrap_or_else(PoisonError::into_inner).take(update);
         }
-        writer.copy_too(&batch);
         self.recent.clear();
         Ok(())
     }

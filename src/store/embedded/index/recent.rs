@@ -16,9 +16,9 @@ use super::{
     changes::{Change, Changes},
 };
 
-/// Bytes that may be in memory: the changes of some 400 events. sled holds about ten times as much while it writes them, and
-/// the committer waits for that; larger batches save no time.
-const MAX_BYTES: usize = 256 * 1024;
+/// Bytes that may be in memory: the changes of some 200 events. sled holds about ten times as much while it writes them, and
+/// the committer waits for that; larger batches save little time.
+const MAX_BYTES: usize = 128 * 1024;
 /// What the map itself takes for an entry, about.
 const OVERHEAD: usize = 96;
 

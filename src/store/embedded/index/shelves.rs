@@ -144,12 +144,15 @@ impl Shelves {
         writes: &mut Vec<Write>,
     ) -> Result<Update<'a>, IndexError> {
         let mut update = Update { filters: self.filters.clone(), desks: Vec::new() };
+        let mut has_put_up = false;
         for (table, desk) in &self.desks {
             let puts = self.remove_changed(*table, pages, changes, &mut update.filters, writes)?;
-            let (becomes, notes) = if desk.len() + puts.len() < MAX_KEYS {
+            // One shelf with each write, to bound its memory: all desks fill at the same pace.
+            let (becomes, notes) = if desk.len() + puts.len() < MAX_KEYS || has_put_up {
                 let notes = desk.note(*table, &puts, writes);
                 (OnDesk::Put(puts), notes)
             } else {
+                has_put_up = true;
                 update.filters.put_up(*table, pages, &desk.after(&puts), writes)?;
                 (OnDesk::Cleared, desk.clear_notes(*table, writes))
             };

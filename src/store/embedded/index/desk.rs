@@ -37,7 +37,7 @@ impl Desk {
     /// The desk as sled has noted it.
     ///
     /// # Errors
-    /// sled's, or that a note can't be read.
+    /// sled's, or that a note is missing or can't be read.
     pub(super) fn load(db: &sled::Db, of: Table) -> Result<Self, IndexError> {
         let mut desk = Self::default();
         for item in db.scan_prefix([Table::Note as u8, of as u8]) {
@@ -46,6 +46,9 @@ impl Desk {
             let number = number.ok_or(IndexError::Unreadable)?;
             if desk.notes.is_empty() {
                 desk.notes = number..number;
+            }
+            if value.is_empty() || number != desk.notes.end {
+                return Err(IndexError::Unreadable);
             }
             desk.notes.end = number + 1;
             for put in items(&value).map(read) {
